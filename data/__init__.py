@@ -1,0 +1,1 @@
+"""From raw files to corpora: collect, clean, deduplicate, mix, and keep the passport of it all."""

@@ -1,0 +1,1 @@
+"""One short script for each task of the person at the keyboard; nothing imports from here."""
