@@ -1,0 +1,1 @@
+"""A GPT in four short files: config.py (sizes), rotary.py (positions), layers.py (one block), model.py (the whole)."""

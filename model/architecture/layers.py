@@ -1,0 +1,155 @@
+"""One transformer block: attention over the past, then a feed-forward layer, each added to the residual stream.
+
+Pre-norm RMSNorm (Zhang & Sennrich 2019), normalised queries and keys (Henry et al. 2020), rotary positions, SwiGLU
+(Shazeer 2020), no biases: the shape of Qwen3, so that the weights run in transformers, llama.cpp and MLX unchanged.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.architecture.config import ModelConfig
+from model.architecture.rotary import apply_rotary
+
+
+class RMSNorm(nn.RMSNorm):
+    """Scale each vector to unit root-mean-square, then by a learned weight; computed in float32 under autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
+class KeyValueCache:
+    """Keys and values of all tokens read so far, so that each new token costs one token's work.
+
+    Memory is taken once: `keys` and `values` are (n_layers, batch, heads, capacity, head_size). Rows may have
+    different lengths; `lengths[row]` tokens of each row are valid, and a new token is written behind them. What lies
+    beyond a row's length is never attended to, so shortening a length is how tokens are taken back.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        batch_size: int,
+        capacity: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shape = (config.n_layers, batch_size, config.n_heads, capacity, config.head_size)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.lengths = [0] * batch_size
+
+    @property
+    def capacity(self) -> int:
+        """Most tokens that a row can hold."""
+        return self.keys.shape[3]
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all rows hold equally many tokens, which allows plain slices instead of gathers."""
+        return len(set(self.lengths)) <= 1
+
+    def write(self, layer: int, keys: Tensor, values: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Store new `keys` and `values` (batch, heads, time, head_size) and return all that may be attended to.
+
+        `positions` (batch, time) says where each token belongs. Lengths are not advanced here: every layer writes
+        the same positions, and the model advances once at the end.
+        """
+        time = keys.shape[2]
+        end = max(self.lengths) + time
+        if self.uniform:
+            self.keys[layer, :, :, end - time : end] = keys
+            self.values[layer, :, :, end - time : end] = values
+        else:
+            rows = torch.arange(keys.shape[0], device=keys.device)[:, None]
+            self.keys[layer][rows, :, positions] = keys.transpose(1, 2).to(self.keys.dtype)
+            self.values[layer][rows, :, positions] = values.transpose(1, 2).to(self.values.dtype)
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def select_rows(self, rows: list[int]) -> None:
+        """Keep these rows, in this order: repeat one to share a prompt's prefill, drop one that has finished."""
+        index = torch.tensor(rows, device=self.keys.device)
+        self.keys = self.keys.index_select(1, index)
+        self.values = self.values.index_select(1, index)
+        self.lengths = [self.lengths[row] for row in rows]
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention with normalised, rotated queries and keys."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.n_heads = config.n_heads
+        self.head_size = config.head_size
+        self.dropout = config.dropout
+        self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.query_norm = RMSNorm(config.head_size, eps=config.norm_eps)
+        self.key_norm = RMSNorm(config.head_size, eps=config.norm_eps)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        cache: KeyValueCache | None = None,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Mix information between tokens: `x` (batch, time, hidden) to the same shape.
+
+        `mask` (batch, 1, time, keys), true where attention is allowed, is for cached rows; without it attention is
+        causal when several tokens are read and unrestricted when one is (it may see all of the cache).
+        """
+        B, T, C = x.shape
+        q = self.query_norm(self.query(x).view(B, T, self.n_heads, self.head_size)).transpose(1, 2)  # (B, H, T, D)
+        k = self.key_norm(self.key(x).view(B, T, self.n_heads, self.head_size)).transpose(1, 2)
+        v = self.value(x).view(B, T, self.n_heads, self.head_size).transpose(1, 2)
+        q, k = apply_rotary(q, *rotation), apply_rotary(k, *rotation)
+        if cache is not None:
+            k, v = cache.write(self.layer, k, v, positions)  # (B, H, S, D), S tokens so far
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0, is_causal=mask is None and T > 1
+        )
+        return self.output(mixed.transpose(1, 2).reshape(B, T, C))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: `down(silu(gate(x)) * up(x))`, the gate deciding feature by feature what passes."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, config.ffn_hidden_size, bias=False)
+        self.up = nn.Linear(config.hidden_size, config.ffn_hidden_size, bias=False)
+        self.down = nn.Linear(config.ffn_hidden_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Work on each token by itself: (batch, time, hidden) to the same shape."""
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each reading a normalised copy of the stream and adding its answer to it."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
+        self.attention = Attention(config, layer)
+        self.feed_forward_norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
+        self.feed_forward = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        cache: KeyValueCache | None = None,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Pass the residual stream `x` (batch, time, hidden) through one block."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, cache, positions, mask))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
