@@ -72,7 +72,7 @@ class ModelConfig:
             )
         if config.head_size % 2:
             raise ConfigError(
-                f"{source}: hidden_size / n_heads is {config.head_size}; it must be even, because rotary positions turn pairs"
+                f"{source}: hidden_size / n_heads is {config.head_size}; it must be even: rotary positions turn pairs"
             )
         return config
 

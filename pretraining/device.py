@@ -1,0 +1,176 @@
+"""Which processor computes, in which precision, and whether it can be trusted.
+
+Every choice comes with its reason in words, because it is printed. Apple's MPS has had errors that give wrong numbers
+without a message, so a run on it begins by comparing a small model's results with the CPU's.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.architecture.config import ModelConfig
+from model.architecture.layers import KeyValueCache
+from model.architecture.model import GPT
+
+
+class DeviceError(ValueError):
+    """The asked-for device is not here or computes wrongly."""
+
+
+def choose_device(name: str = "auto") -> tuple[torch.device, str]:
+    """The device to use and why. `name` is auto, cpu, cuda, cuda:1 or mps. Raises DeviceError when it is not here."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = name.split(":")[0]
+    if name == "auto":
+        if available["cuda"]:
+            return torch.device("cuda"), f"an NVIDIA GPU is here: {torch.cuda.get_device_name()}"
+        if available["mps"]:
+            return torch.device("mps"), "an Apple GPU is here"
+        return torch.device("cpu"), f"no GPU was found; {torch.get_num_threads()} threads"
+    if not available.get(kind):
+        here = ", ".join(kind for kind, found in available.items() if found)
+        raise DeviceError(f"the device {name!r} is not here; found: {here}. Leave out --device to choose by itself")
+    return torch.device(name), "chosen with --device"
+
+
+def choose_precision(device: torch.device, setting: str = "auto") -> tuple[torch.dtype, str]:
+    """float32 or bfloat16 for the matrix products, and why. Weights and optimizer always stay float32.
+
+    On a CPU the answer is measured, in a tenth of a second: chips with bfloat16 units gain three times, others lose.
+    """
+    if setting != "auto":
+        return getattr(torch, setting), "chosen with --precision"
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16, "this GPU has bfloat16 units"
+        return torch.float32, "this GPU has no bfloat16 units"
+    if device.type == "mps":
+        return torch.float32, "the precision that is right on every Mac; try --precision bfloat16 on M3 and newer"
+    gain = _product_seconds(torch.float32) / _product_seconds(torch.bfloat16)
+    if gain > 1.5:
+        return torch.bfloat16, f"measured {gain:.1f} times faster than float32 here"
+    return torch.float32, f"bfloat16 measured {gain:.1f} times as fast here, which does not pay"
+
+
+def _product_seconds(dtype: torch.dtype, size: int = 768) -> float:
+    """Shortest of five times for a matrix product on the CPU."""
+    a = torch.full((size, size), 0.5, dtype=dtype)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
+    """The context in which the model computes: matrix products in `precision`, sums and norms in float32."""
+    if precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=precision)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all it was asked; needed before reading a clock."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """States of the random generators in use, as a checkpoint stores them."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def restore_random_states(states: dict[str, Tensor], device: torch.device) -> None:
+    """Put the generators back to where a checkpoint left them."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+    elif device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"])
+
+
+def self_check(device: torch.device) -> list[str]:
+    """Compare `device` with the CPU where accelerators were seen to be silently wrong; returns what differs.
+
+    Causal attention without gradients, one decoding step against a cache of awkward length, loss and gradients after
+    another shape was run, and whether an optimizer step reaches every parameter. Takes about two seconds.
+    """
+    checks: dict[str, Callable[[torch.device], list[Tensor]]] = {
+        "causal attention": _attention_results,
+        "cached decoding": _decoding_results,
+        "loss and gradients": _gradient_results,
+    }
+    differences = []
+    for name, compute in checks.items():
+        expected, found = compute(torch.device("cpu")), compute(device)
+        for want, have in zip(expected, found, strict=True):
+            difference = (want - have.cpu()).abs().max().item()
+            if not difference <= 1e-3 * (1 + want.abs().max().item()):  # written so that NaN fails
+                differences.append(f"{name} differs from the CPU by {difference:.3g}")
+                break
+    if stuck := _parameters_not_moved(device):
+        differences.append(f"an AdamW step left {len(stuck)} parameters unchanged ({stuck[0]})")
+    return differences
+
+
+def _tiny_model(device: torch.device) -> GPT:
+    """A fixed small model with heads of 64, the size of the real ones; no tensor is zero, so errors show."""
+    model = GPT(ModelConfig(n_layers=2, n_heads=2, hidden_size=128, max_seq_len=128, vocab_size=512))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05 + (parameter.ndim == 1))
+    return model.to(device)
+
+
+def _tiny_tokens(device: torch.device, rows: int, columns: int) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 512, (rows, columns), generator=generator).to(device)
+
+
+@torch.no_grad()
+def _attention_results(device: torch.device) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    results = []
+    for time_steps in (17, 64):
+        q, k, v = (torch.randn(2, 2, time_steps, 64, generator=generator).to(device) for _ in range(3))
+        results.append(F.scaled_dot_product_attention(q, k, v, is_causal=True))
+    return results
+
+
+@torch.no_grad()
+def _decoding_results(device: torch.device) -> list[Tensor]:
+    model, tokens = _tiny_model(device), _tiny_tokens(device, 2, 34)
+    cache = KeyValueCache(model.config, 2, 40, device=device)
+    model(tokens[:, :33], cache)
+    return [model(tokens[:, 33:], cache)]
+
+
+def _gradient_results(device: torch.device) -> list[Tensor]:
+    model = _tiny_model(device)
+    model.loss(_tiny_tokens(device, 1, 24), _tiny_tokens(device, 1, 24))
+    tokens = _tiny_tokens(device, 8, 65)
+    loss = model.loss(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
+    loss.backward()
+    return [loss.detach()] + [parameter.grad for parameter in model.parameters()]
+
+
+def _parameters_not_moved(device: torch.device) -> list[str]:
+    model, tokens = _tiny_model(device), _tiny_tokens(device, 8, 65)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1, fused=True)
+    model.loss(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()).backward()
+    optimizer.step()
+    return [name for name, parameter in model.named_parameters() if torch.equal(before[name], parameter)]
