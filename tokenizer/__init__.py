@@ -1,7 +1,7 @@
 """The tokenizer room: byte-level BPE between text and the numbers that the model reads.
 
-`bpe.py` loads, encodes and decodes; `train_tokenizer_improved.py` makes `tokenizer_8k.json`; `verify_token.py` proves that
-nothing is lost on the way.
+`bpe.py` loads, encodes and decodes; `train_tokenizer_improved.py` makes `tokenizer_8k.json`; `verify_token.py` proves
+that nothing is lost on the way.
 """
 
 import sys

@@ -2,8 +2,8 @@
 
     python tokenizer/train_tokenizer_improved.py --corpus data/processed/mixed_corpus.txt --vocab_size 8192
 
-The same corpus gives the same file, byte for byte: nothing here is random. A corpus larger than `--sample_mb` is read in
-pieces spread evenly over it. Retraining orphans no checkpoint, since each carries its own tokenizer.
+The same corpus gives the same file, byte for byte: nothing here is random. A corpus larger than `--sample_mb` is
+read in pieces spread evenly over it. Retraining orphans no checkpoint, since each carries its own tokenizer.
 """
 
 import sys
@@ -69,7 +69,9 @@ def write_tokenizer(trained: Tokenizer, path: Path) -> None:
             print(f"The previous tokenizer is kept as {keep_previous(path)}")
             print("  checkpoints:  not affected, each carries the tokenizer it was trained with")
             print("  token caches: made anew by the next training, they are keyed by the tokenizer's hash")
-            print("  an unfinished training: the next one starts afresh and archives it; to finish it, put the file back")
+            print(
+                "  an unfinished training: the next one starts afresh and archives it; to finish it, put the file back"
+            )
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
