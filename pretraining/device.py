@@ -24,7 +24,7 @@ class DeviceError(ValueError):
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     """The device to use and why. `name` is auto, cpu, cuda, cuda:1 or mps. Raises DeviceError when it is not here."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = name.split(":")[0]
+    kind = name.split(":", maxsplit=1)[0]
     if name == "auto":
         if available["cuda"]:
             return torch.device("cuda"), f"an NVIDIA GPU is here: {torch.cuda.get_device_name()}"

@@ -63,13 +63,17 @@ class Muon(Optimizer):
                 state["momentum"] = torch.zeros_like(parameter)
             state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
             direction = parameter.grad.lerp(state["momentum"], group["momentum"])  # Nesterov: look one step ahead
-            directions.append(direction if direction.shape[0] <= direction.shape[1] else direction.mT)
+            directions.append(direction if wide(parameter) else direction.mT)
         updates = orthogonalize(torch.stack(directions), self.newton_schulz_dtype)
         scale = 0.2 * max(parameters[0].shape) ** 0.5  # an update's root-mean-square becomes 0.2, as AdamW's is
         for parameter, update in zip(parameters, updates, strict=True):
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            update = update if parameter.shape[0] <= parameter.shape[1] else update.mT
-            parameter.add_(update, alpha=-group["lr"] * scale)
+            parameter.add_(update if wide(parameter) else update.mT, alpha=-group["lr"] * scale)
+
+
+def wide(matrix: Tensor) -> bool:
+    """Whether a matrix has at least as many columns as rows, the way round that makes Newton-Schulz cheap."""
+    return matrix.shape[0] <= matrix.shape[1]
 
 
 def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
