@@ -6,6 +6,7 @@ any memory is taken.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -88,5 +89,5 @@ def _check_value(key: str, value: object, whole: bool, source: str) -> None:
     if key == "dropout":
         if not 0 <= value < 1:
             raise ConfigError(f"{source}: dropout is {value}; it must be at least 0 and below 1")
-    elif value < 0 or (value == 0 and key != "ffn_hidden_size"):
-        raise ConfigError(f"{source}: {key} is {value}; it must be greater than 0")
+    elif not (0 < value < math.inf or (value == 0 and key == "ffn_hidden_size")):  # NaN is refused, too
+        raise ConfigError(f"{source}: {key} is {value}; it must be a finite number greater than 0")

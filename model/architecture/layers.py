@@ -69,7 +69,7 @@ class KeyValueCache:
 
     def select_rows(self, rows: list[int]) -> None:
         """Keep these rows, in this order: repeat one to share a prompt's prefill, drop one that has finished."""
-        index = torch.tensor(rows, device=self.keys.device)
+        index = torch.tensor(rows, dtype=torch.long, device=self.keys.device)
         self.keys = self.keys.index_select(1, index)
         self.values = self.values.index_select(1, index)
         self.lengths = [self.lengths[row] for row in rows]
