@@ -18,8 +18,6 @@ import shutil
 import time
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
 from data.corpus import CorpusError, read_pieces
 from tokenizer.bpe import DEFAULT_TOKENIZER, Tokenizer, TokenizerError
 
@@ -28,6 +26,8 @@ DEFAULT_CORPUS = Path(__file__).resolve().parents[1] / "data" / "processed" / "m
 
 def sampled_texts(corpus: Path, sample_bytes: int) -> Iterator[str]:
     """Pieces of a corpus, all of them or evenly spread ones of about `sample_bytes` in total, with a progress bar."""
+    from tqdm import tqdm  # not above: where packages are missing, tokenizer/__init__.py is to say so
+
     corpus_bytes = corpus.stat().st_size if corpus.is_file() else 0
     share = min(1.0, sample_bytes / max(corpus_bytes, 1))
     seen = taken = 0
