@@ -1,0 +1,183 @@
+"""From settings to a run that is ready for its first step: fresh, or going on exactly where it stopped."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from model.architecture.config import ModelConfig
+from model.architecture.model import GPT
+from pretraining.checkpoint import build_model, load_checkpoint
+from pretraining.dataset import TrainingData, open_tokenizer, open_training_data
+from pretraining.device import DeviceError, choose_device, choose_precision, self_check
+from pretraining.processes import Processes
+from pretraining.resume import archive_run, checkpoint_to_resume, fits, timestamp_now
+from pretraining.run import Run
+from pretraining.settings import SettingsError, recipe, tokens_per_step
+from pretraining.training_log import TrainingLog, read_log
+from tokenizer.bpe import Tokenizer
+
+
+def open_run(settings: dict, processes: Processes) -> Run:
+    """Find out what to train on what, and whether it is new or goes on."""
+    device, reason = _choose_device(settings, processes)
+    resume = settings["resume"]
+    checkpoint = checkpoint_to_resume(resume, Path(settings["checkpoint_dir"]))
+    config, tokenizer, first_weights = _model_to_train(settings, checkpoint if resume != "auto" else None)
+    data = _open_data(settings, tokenizer, processes)
+    identity = {
+        "model": config.to_dict(),
+        "tokenizer": tokenizer.sha256,
+        "corpus": data.corpus.corpus_sha256,
+        "recipe": recipe(settings),
+    }
+    if checkpoint is not None and not fits(checkpoint, identity, resume):
+        checkpoint = None
+    decided = checkpoint["training"] if checkpoint else {}
+    precision, precision_reason = choose_precision(device, settings["precision"])
+    if decided:  # whatever was measured then holds now
+        precision, precision_reason = getattr(torch, decided["precision"]), "as before"
+    print(f"[Device] {device}: {reason}")
+    print(f"[Device] {str(precision).removeprefix('torch.')} products: {precision_reason}")
+    if decided and decided["threads"] != torch.get_num_threads() and device.type == "cpu":
+        print(f"[Device] {decided['threads']} threads, as before, so that every sum is the same")
+        torch.set_num_threads(decided["threads"])
+    torch.manual_seed(settings["seed"])
+    model = GPT(config)
+    if first_weights:
+        model.load_state_dict(first_weights)
+    run = Run(
+        settings,
+        model=model,
+        tokenizer=tokenizer,
+        data=data,
+        processes=processes,
+        device=device,
+        precision=precision,
+        compile_model=decided["compiled"] if decided else _worth_compiling(settings, device),
+        identity=identity,
+    )
+    _begin(run, checkpoint)
+    return run
+
+
+def _choose_device(settings: dict, processes: Processes) -> tuple[torch.device, str]:
+    """The device of this process, checked where it needs checking."""
+    if settings["batch_size"] % processes.count:
+        raise SettingsError(
+            f"batch_size {settings['batch_size']} does not divide by {processes.count} processes; "
+            f"try --batch_size {math.ceil(settings['batch_size'] / processes.count) * processes.count}"
+        )
+    device, reason = choose_device(processes.device_name)
+    return _check_mps(settings, reason) if device.type == "mps" else (device, reason)
+
+
+def _open_data(settings: dict, tokenizer: Tokenizer, processes: Processes) -> TrainingData:
+    """Open the corpus; the main process goes first and writes what is missing, the others find it there."""
+
+    def opened() -> TrainingData:
+        return open_training_data(Path(settings["corpus_file"]), settings["block_size"], settings["seed"], tokenizer)
+
+    data = opened() if processes.is_main else None
+    processes.wait()
+    return data or opened()
+
+
+def _check_mps(settings: dict, reason: str) -> tuple[torch.device, str]:
+    """Use Apple's GPU only when it computes what the CPU computes."""
+    wrong = self_check(torch.device("mps"))
+    if not wrong:
+        return torch.device("mps"), f"{reason}; it agrees with the CPU on attention, decoding, gradients and updates"
+    if settings["device"] != "auto":
+        raise DeviceError(
+            f"the Apple GPU computes wrongly here: {'; '.join(wrong)}. Use --device cpu, or a newer PyTorch"
+        )
+    print(f"[Device] the Apple GPU computes wrongly here ({'; '.join(wrong)}), so the CPU is used instead")
+    return torch.device("cpu"), "the Apple GPU failed its self-check"
+
+
+def _model_to_train(settings: dict, resumed: dict | None) -> tuple[ModelConfig, Tokenizer, dict | None]:
+    """Config, tokenizer and first weights: of the checkpoint that the user insists on, else of the settings."""
+    if settings["init_from"]:
+        source = load_checkpoint(settings["init_from"])
+        model = build_model(source, Path(settings["init_from"]))
+        print(f"[Model] weights, size and tokenizer are those of {settings['init_from']}")
+        config, tokenizer, weights = model.config, Tokenizer.from_json(source["tokenizer"]), source["model"]
+    else:
+        config, weights = ModelConfig.load(settings["config_path"]), None
+        tokenizer = (
+            Tokenizer.from_json(resumed["tokenizer"]) if resumed else open_tokenizer(Path(settings["tokenizer_path"]))
+        )
+    changed = {} if settings["dropout"] is None else {"dropout": settings["dropout"]}
+    if weights is None and config.vocab_size != tokenizer.vocab_size:
+        print(f"[Model] vocab_size is {tokenizer.vocab_size}, the tokenizer's, instead of {config.vocab_size}")
+        changed["vocab_size"] = tokenizer.vocab_size
+    config = ModelConfig.from_dict({**config.to_dict(), **changed}, source=settings["config_path"])
+    if settings["block_size"] > config.max_seq_len:
+        raise SettingsError(
+            f"block_size {settings['block_size']} is longer than the model's max_seq_len {config.max_seq_len}; "
+            f"try --block_size {config.max_seq_len}, or raise it in {settings['config_path']}"
+        )
+    return config, tokenizer, weights
+
+
+def _worth_compiling(settings: dict, device: torch.device) -> bool:
+    """Whether torch.compile is used: where asked for, and by itself on an NVIDIA GPU with a C compiler at hand."""
+    if settings["compile"] == "auto":
+        return device.type == "cuda" and any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang"))
+    return settings["compile"] == "on"
+
+
+def _begin(run: Run, checkpoint: dict | None) -> None:
+    """Open the log and take over the state of `checkpoint`, or make room for a fresh run."""
+    settings, log_path = run.settings, Path(run.settings["log_path"])
+    information = {
+        "started": checkpoint["training"]["started"] if checkpoint else timestamp_now(),
+        "preset": settings["preset"],
+        "config": Path(settings["config_path"]).stem.removesuffix("_config"),
+        "checkpoint_dir": settings["checkpoint_dir"],
+        "process": os.getpid(),
+        "device": str(run.device),
+        "parameters": run.model.parameter_count(),
+        "tokens_per_step": tokens_per_step(settings),
+        "corpus_tokens": len(run.data.windows.tokens),
+        "settings": settings,
+    }
+    earlier = read_log(log_path) if checkpoint else None
+    if not run.processes.is_main:
+        log_path = Path(os.devnull)
+    elif checkpoint is None and (archived := archive_run(run.folder, log_path)):
+        print(f"[Resume] A fresh run starts; the earlier one is kept in {archived}")
+    run.log = TrainingLog(log_path, information)
+    if checkpoint is None:
+        return
+    run.restore(checkpoint)
+    print(f"[Resume] Going on after step {run.step:,}")
+    if earlier and earlier["run"].get("started") == information["started"]:
+        run.log.continue_from(earlier, run.step)
+    else:
+        print(f"[Resume] Its log is not in {log_path}, so the log begins here")
+    if checkpoint["training"]["device"] != run.device.type:
+        print(f"[Resume] It ran on {checkpoint['training']['device']} before; from here the numbers differ by rounding")
+
+
+def introduce(run: Run) -> None:
+    """Say what is going to happen, before the first step."""
+    settings, windows = run.settings, run.data.windows
+    per_step, steps = tokens_per_step(settings), run.total_steps
+    run.check_disk()
+    print(f"[Model] {run.model.parameter_count():,} parameters ({Path(settings['config_path']).name})")
+    print(
+        f"[Dataset] {len(windows.tokens):,} training tokens; held out: {', '.join(t.name for t in run.data.held_out)}"
+    )
+    if steps is None:
+        print(f"[Training] at most {settings['max_minutes']:g} minutes, in steps of {per_step:,} tokens")
+    else:
+        passes = steps * per_step / len(windows.tokens)
+        print(f"[Training] {steps:,} steps of {per_step:,} tokens: {steps * per_step / 1e6:,.2f}M, {passes:.2f} passes")
+        if settings["preset"] == "default" and steps * per_step == 20_000 * 1024:
+            print(f"[Training] {steps:,} steps of {per_step:,} tokens = the original 20,000 of 1,024")
+    print(f"[Training] {settings['optimizer']}, {settings['schedule']} schedule, seed {settings['seed']}")
+    print(f"[Training] checkpoints in {run.folder} will take up to {run.disk_needed() / 1e9:.2f} GB")

@@ -1,0 +1,156 @@
+"""Which run goes on, and what happens to the one that was there before.
+
+A run is told from another by its identity: model, tokenizer, corpus and recipe. Equal identities mean that going on
+gives what the unbroken run would have given. Nothing is ever deleted: what makes room is moved to `archive/`.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from pretraining.checkpoint import CheckpointError, load_checkpoint
+from pretraining.training_log import read_log
+
+MAY_LENGTHEN = ("recipe.max_steps", "recipe.max_minutes")
+
+
+class FolderLock:
+    """Keeps a second training out of a checkpoint folder; the system lets go of it however this process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "training.lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
+        except OSError as error:
+            raise CheckpointError(
+                f"checkpoints can not be written to {folder} ({error.strerror}). "
+                "Give --checkpoint_dir a folder that you may write to"
+            ) from None
+        try:
+            _lock(self._file.fileno())
+        except OSError:
+            self._file.seek(0)
+            owner = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise CheckpointError(
+                f"a training is already running in {folder} (process {owner}). Watch it: "
+                "python scripts/monitor_training.py; or give this one another --checkpoint_dir and --log_path"
+            ) from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let the next training in."""
+        self._file.close()
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock or raise OSError at once."""
+    if os.name == "posix":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+
+def checkpoint_to_resume(resume: str, folder: Path) -> dict | None:
+    """The content of the checkpoint that `--resume` means, or None for a fresh run.
+
+    `auto` gives what is in `folder`, if anything; whether it fits is seen later, by its identity. `last` and a path
+    insist. Raises CheckpointError when an insisted-on file is missing, damaged, or holds weights only.
+    """
+    if resume == "none":
+        return None
+    path = folder / "last.pt" if resume in ("auto", "last") else Path(resume)
+    if resume == "auto" and not path.is_file():
+        return None
+    try:
+        values = load_checkpoint(path)
+    except CheckpointError as error:
+        if resume != "auto":
+            raise
+        print(f"[Resume] {error}\n[Resume] It is put aside, and a fresh run starts")
+        return None
+    if "training" not in values:
+        raise CheckpointError(
+            f"{path} holds weights only, so training can not go on from it exactly. Resume from a last.pt, "
+            f"or start a new run from these weights: --init_from {path}"
+        )
+    return values
+
+
+def differences(there: dict, here: dict, prefix: str = "") -> dict[str, tuple[object, object]]:
+    """Dotted names of all values in which two nested dictionaries differ: (there, here)."""
+    found = {}
+    for key in {**there, **here}:
+        old, new = there.get(key), here.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found |= differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found[prefix + key] = (old, new)
+    return found
+
+
+def fits(checkpoint: dict, identity: dict, resume: str) -> bool:
+    """Whether a run goes on from `checkpoint`. Raises CheckpointError when the user insists and it must not."""
+    different = differences(checkpoint["training"]["identity"], identity)
+    finished = checkpoint["step"] >= (checkpoint["training"]["total_steps"] or checkpoint["step"] + 1)
+    if resume == "auto":
+        return not different and not finished
+    refused = {name: values for name, values in different.items() if name not in MAY_LENGTHEN}
+    if refused:
+        listed = "\n  ".join(f"{name}: {old} there, {new} here" for name, (old, new) in refused.items())
+        raise CheckpointError(
+            f"this run can not go on, because it was made with other settings:\n  {listed}\n"
+            f"It was started with --preset {checkpoint['training']['preset']}: give the same settings, or start a new "
+            "run (--resume none)"
+        )
+    if finished and not different:
+        raise CheckpointError(
+            f"this run has finished its {checkpoint['step']:,} steps. To go on, lengthen it: "
+            f"--resume {resume} --max_steps {checkpoint['step'] * 2}"
+        )
+    return True
+
+
+def archive_run(folder: Path, log_path: Path) -> Path | None:
+    """Move a run's checkpoints and its log to `folder`/archive/<start>-<config>; returns where, or None for nothing."""
+    log = read_log(log_path)
+    log_is_ours = log is not None and log["run"].get("checkpoint_dir") == str(folder)
+    files = sorted(folder.glob("*.pt")) + ([log_path] if log_is_ours else [])
+    if not files:
+        return None
+    started = log["run"]["started"] if log_is_ours else _timestamp(min(path.stat().st_mtime for path in files))
+    name = f"{started}-{log['run']['config'] if log_is_ours else 'unknown'}"
+    target = folder / "archive" / name
+    number = 2
+    while target.exists():
+        target = folder / "archive" / f"{name}-{number}"
+        number += 1
+    try:
+        target.mkdir(parents=True)
+        for path in files:
+            os.replace(path, target / path.name) if path.parent == folder else _move(path, target / "training_log.json")
+    except OSError as error:
+        raise CheckpointError(f"the earlier run could not be moved to {target}: {error}") from None
+    return target
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file that may lie on another disk."""
+    target.write_bytes(source.read_bytes())
+    source.unlink()
+
+
+def _timestamp(seconds: float) -> str:
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(seconds))
+
+
+def timestamp_now() -> str:
+    """The present as it stands in the names of archived runs."""
+    return _timestamp(time.time())

@@ -1,0 +1,277 @@
+"""One training run: its model, optimizers, data and progress, and the few things that are done with them.
+
+The story, when each of these is done, is the loop in train_improved.py.
+"""
+
+import math
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from model.architecture.model import GPT
+from pretraining.checkpoint import CheckpointError, save_checkpoint
+from pretraining.dataset import TrainingData
+from pretraining.device import autocast, random_states, restore_random_states, synchronize
+from pretraining.optimizer import build_optimizers, set_learning_rate
+from pretraining.processes import Processes
+from pretraining.schedule import learning_rate_factor
+from pretraining.settings import SettingsError, tokens_per_step
+from pretraining.training_log import TrainingLog
+from pretraining.validation import perplexity, validate
+from tokenizer.bpe import Tokenizer
+
+TIMED_STEPS = range(3, 13)  # the first steps are slower than the rest; after these the run's length is decided
+
+
+class TrainingFailed(ValueError):
+    """Training can not go on; the message says why and what to change. What was saved before is good."""
+
+
+class Run:
+    """A run in progress. `step` counts finished steps; `total_steps` is None until a time limit has been measured."""
+
+    def __init__(
+        self,
+        settings: dict,
+        *,
+        model: GPT,
+        tokenizer: Tokenizer,
+        data: TrainingData,
+        processes: Processes,
+        device: torch.device,
+        precision: torch.dtype,
+        compile_model: bool,
+        identity: dict,
+    ) -> None:
+        self.settings, self.tokenizer, self.data, self.processes = settings, tokenizer, data, processes
+        self.device, self.precision = device, precision
+        self.model = model.to(device).train()
+        self.parameters = list(model.parameters())
+        self.optimizers = build_optimizers(model, settings["optimizer"], settings["weight_decay"], precision)
+        self.compiled = compile_model
+        self.loss_of = torch.compile(model.loss) if compile_model else model.loss
+        self.identity = identity
+        self.log: TrainingLog | None = None
+        self.step = 0
+        self.total_steps = None if settings["max_minutes"] else settings["max_steps"]
+        self.best_loss = math.inf
+        self.losses: dict[str, float] = {}
+        self.loss_sum = torch.zeros((), device=device)  # since the last report; read only when reported or saved
+        self.norm_sum = torch.zeros((), device=device)
+        self.unreported_steps = 0
+        self._earlier_seconds = 0.0
+        self._started = self._interval_started = self._saved = time.monotonic()
+        self._step_seconds: list[float] = []
+        self.validation_seconds = 0.0
+
+    # -- progress ---------------------------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, over all sittings."""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.total_steps is not None and self.step >= self.total_steps
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the step that comes next."""
+        total = self.total_steps or self.settings["max_steps"]
+        factor = learning_rate_factor(self.step, total, self.settings["warmup_steps"], self.settings["schedule"])
+        return self.settings["learning_rate"] * factor
+
+    def due(self, interval: str) -> bool:
+        """Whether the step just done is one of every `settings[interval]`, or the last."""
+        return self.step % self.settings[interval] == 0 or self.finished
+
+    # -- one step ---------------------------------------------------------------------------------------------------
+
+    def take_step(self, stop: bool) -> bool:
+        """One optimizer step on the next tokens; returns whether to stop, which all processes agree on."""
+        started = time.monotonic()
+        set_learning_rate(self.optimizers, self.learning_rate)
+        accumulation, batch_size = self.settings["gradient_accumulation"], self.settings["batch_size"]
+        share = batch_size // self.processes.count
+        for part in range(accumulation):
+            first = (self.step * accumulation + part) * batch_size + self.processes.rank * share
+            inputs, targets = self._to_device(*self.data.windows.batch(first, share))
+            with autocast(self.device, self.precision):
+                loss = self.loss_of(inputs, targets) / accumulation
+            loss.backward()
+            self.loss_sum += loss.detach()
+        stop = self.processes.average_gradients(self.parameters, stop)
+        # Without a limit the norm is still computed: it is how a step that went wrong is seen before it is saved.
+        self.norm_sum += torch.nn.utils.clip_grad_norm_(self.parameters, self.settings["grad_clip"] or math.inf)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.unreported_steps += 1
+        if len(self._step_seconds) < TIMED_STEPS.stop:
+            synchronize(self.device)
+            self._step_seconds.append(time.monotonic() - started)
+        return stop
+
+    def _to_device(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
+        """Copy to the device, without waiting where that is safe (on MPS it corrupts data)."""
+        if self.device.type == "cuda":
+            return [tensor.pin_memory().to(self.device, non_blocking=True) for tensor in tensors]
+        return [tensor.to(self.device) for tensor in tensors]
+
+    def decide_length(self) -> bool:
+        """After the timed steps: fit the number of steps to the time limit; returns whether it was decided now."""
+        if len(self._step_seconds) < TIMED_STEPS.stop or self.total_steps is not None:
+            return False
+        left = self.settings["max_minutes"] * 60 - self.seconds - self.validation_seconds
+        fitting = self.step + max(1, int(left / self.seconds_per_step()))
+        self.total_steps = self.processes.from_main(min(fitting, self.settings["max_steps"]))
+        return True
+
+    def seconds_per_step(self) -> float:
+        """The usual time of a step, its share of the validations included, from the timed steps."""
+        timed = self._step_seconds[TIMED_STEPS.start : TIMED_STEPS.stop]
+        return statistics.median(timed) + self.validation_seconds / self.settings["eval_interval"]
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def check_finite(self) -> None:
+        """Raise TrainingFailed if a loss or gradient since the last report was not a finite number."""
+        if not math.isfinite((self.loss_sum + self.norm_sum).item()):
+            first, rate = self.step - self.unreported_steps + 1, self.settings["learning_rate"]
+            raise TrainingFailed(
+                f"the loss stopped being a finite number between step {first} and step {self.step}. Likely causes: a "
+                f"learning_rate that is too high (try --learning_rate {rate / 3:.1e}), too short a warm-up (try "
+                f"--warmup_steps {max(100, 2 * self.settings['warmup_steps'])}), or a faulty device (try --device cpu)."
+                " The checkpoints hold the last good state; nothing was saved after the failure"
+            )
+
+    def report(self) -> dict:
+        """The mean loss since the last report, as a log entry; starts a new interval."""
+        self.check_finite()
+        loss = self.processes.average(self.loss_sum / self.unreported_steps).item()
+        now = time.monotonic()
+        per_step = tokens_per_step(self.settings)
+        entry = {
+            "step": self.step,
+            "loss": loss,
+            "perplexity": perplexity(loss),
+            "learning_rate": self.optimizers[0].param_groups[0]["lr"],
+            "tokens": self.step * per_step,
+            "tokens_per_second": self.unreported_steps * per_step / (now - self._interval_started),
+            "seconds": self.seconds,
+        }
+        self.loss_sum.zero_()
+        self.norm_sum.zero_()
+        self.unreported_steps, self._interval_started = 0, now
+        return entry
+
+    def validate(self) -> tuple[dict, bool]:
+        """Losses on all held-out texts as a log entry, and whether the first is the best so far."""
+        started = time.monotonic()
+        results = {text.name: validate(self.model, text, self.device, self.precision) for text in self.data.held_out}
+        self.losses = {name: result["loss"] for name, result in results.items()}
+        deciding = self.losses[self.data.held_out[0].name]
+        better = self.step > 0 and deciding < self.best_loss
+        self.best_loss = min(self.best_loss, deciding) if self.step > 0 else self.best_loss
+        self.validation_seconds = time.monotonic() - started
+        self._interval_started += self.validation_seconds  # looking is not training: speed is told without it
+        return {"step": self.step, **results}, better
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints go."""
+        return Path(self.settings["checkpoint_dir"])
+
+    def _weights(self) -> dict:
+        """What every checkpoint holds: all that is needed to use the model."""
+        return {
+            "model": {name: tensor.cpu() for name, tensor in self.model.state_dict().items()},
+            "model_config": self.model.config.to_dict(),
+            "tokenizer": self.tokenizer.to_json(),
+            "context_length": self.settings["block_size"],
+            "step": self.step,
+            "losses": self.losses,
+            "settings": self.settings,
+        }
+
+    def save_weights(self, name: str) -> None:
+        """Write the model for later use: `best.pt`, `step_000250.pt`."""
+        self.check_finite()
+        save_checkpoint(self._weights(), self.folder / name)
+
+    def save_last(self) -> None:
+        """Write everything that going on exactly needs."""
+        self.check_finite()
+        started = time.monotonic()
+        training = {
+            "identity": self.identity,
+            "preset": self.settings["preset"],
+            "started": self.log.content["run"]["started"],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "random_states": random_states(self.device),
+            "total_steps": self.total_steps,
+            "best_loss": self.best_loss,
+            "loss_sum": self.loss_sum.cpu(),
+            "norm_sum": self.norm_sum.cpu(),
+            "unreported_steps": self.unreported_steps,
+            "seconds": self.seconds,
+            "precision": str(self.precision).removeprefix("torch."),
+            "compiled": self.compiled,
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+        }
+        save_checkpoint(self._weights() | {"training": training}, self.folder / "last.pt")
+        self._saved = time.monotonic()
+        self._interval_started += self._saved - started
+
+    def minutes_since_saved(self) -> float:
+        """Minutes of work that a power cut would take."""
+        return (time.monotonic() - self._saved) / 60
+
+    def restore(self, checkpoint: dict) -> None:
+        """Take over the exact state of `checkpoint`; a changed length or time limit is decided anew."""
+        training = checkpoint["training"]
+        self.model.load_state_dict(checkpoint["model"])
+        for optimizer, state in zip(self.optimizers, training["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        restore_random_states(training["random_states"], self.device)
+        self.step, self.losses = checkpoint["step"], checkpoint["losses"]
+        earlier = training["identity"]["recipe"]
+        if self.settings["max_steps"] != earlier["max_steps"]:
+            self.total_steps = self.settings["max_steps"]
+        elif self.settings["max_minutes"] == earlier["max_minutes"]:
+            self.total_steps = training["total_steps"]
+        self.best_loss = training["best_loss"]
+        self.loss_sum.copy_(training["loss_sum"])
+        self.norm_sum.copy_(training["norm_sum"])
+        self.unreported_steps = training["unreported_steps"]
+        self._earlier_seconds = training["seconds"]
+        if self.total_steps is not None and self.step >= self.total_steps:
+            raise SettingsError(
+                f"this run has done {self.step:,} steps already; --max_steps {self.total_steps} does not lengthen it"
+            )
+
+    def disk_needed(self) -> int:
+        """Bytes that the checkpoints of this run will take, and one more while a file is being replaced."""
+        weights = 4 * self.model.parameter_count()
+        states = 1 if self.settings["optimizer"] == "muon" else 2
+        last = weights * (1 + states)
+        kept = math.ceil((self.total_steps or self.settings["max_steps"]) / self.settings["checkpoint_interval"])
+        return weights * (kept + 1) + 2 * last
+
+    def check_disk(self) -> None:
+        """Raise CheckpointError when the checkpoints will not fit on the disk."""
+        needed, free = self.disk_needed(), shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise CheckpointError(
+                f"this run's checkpoints need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {self.folder}."
+                f" Free some space, or keep fewer: --checkpoint_interval {2 * self.settings['checkpoint_interval']}"
+            )

@@ -1,0 +1,245 @@
+"""Train a model: from a corpus of Python and prose to checkpoints, a log and a loss curve.
+
+    python pretraining/train_improved.py                      # the 27M model, the default recipe
+    python pretraining/train_improved.py --preset nano        # ten minutes on a laptop
+    torchrun --nproc_per_node 2 pretraining/train_improved.py # several GPUs or processes
+
+Edit CONFIG, or give any of its keys as a flag (`--max_steps 40000`). Ctrl-C saves and stops; the same command goes
+on where it stopped. What is missing (corpus, tokenizer, tokens) is made first.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script: import from the repository root, not from this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+CONFIG = {
+    "preset": "default",  # "default", "nano" (ten minutes on a laptop) or "original" (the first recipe, for comparison)
+    # What to train, on what
+    "corpus_file": "data/processed/mixed_corpus.txt",  # code_corpus.txt for code alone, or a text file of your own
+    "config_path": "model/config/gpt_tiny_config.json",  # gpt_small_config.json: better, about twice as slow
+    # How long
+    "max_steps": 2500,  # 2,500 steps of 16 x 512 tokens = the 20,000 steps of 8 x 128 of the original recipe
+    "max_minutes": None,  # or a time: the number of steps is then fitted to this machine's speed
+    "batch_size": 16,  # windows per step; halve it when memory runs out and double gradient_accumulation
+    "block_size": 512,  # tokens the model sees at once; less is faster, but it forgets sooner
+    "gradient_accumulation": 1,  # batches per step: the same step as a larger batch, in less memory
+    # How fast it learns
+    "learning_rate": 3e-3,  # one rate for all; a third of it if the loss jumps, forgiving within a factor of three
+    "optimizer": "muon",  # "adamw" for the classic one; then try learning_rate 1e-3
+    "schedule": "cosine",  # or "linear", "warmup_stable_decay", "constant"; all but the last end at zero
+    "warmup_steps": 50,  # steps until the full rate is reached; more if the loss jumps at the start
+    "weight_decay": 0.1,  # pulls matrices towards zero; more (0.3) when going over the data many times
+    "grad_clip": 1.0,  # longest gradient; lower if the loss has spikes, 0 for no limit
+    "dropout": None,  # None: as the model's config says; 0.1 when validation loss rises while training loss falls
+    # How often to look and to save
+    "eval_interval": 50,  # steps between validations
+    "checkpoint_interval": 250,  # steps between checkpoints that are kept
+    "log_interval": 10,  # steps between printed losses
+    # Where and by what means
+    "seed": 1337,  # another seed gives another order of the data and another start
+    "device": "auto",  # "cpu", "cuda", "mps"
+    "precision": "auto",  # "float32" or "bfloat16"
+    "compile": "auto",  # torch.compile: "on" gains most on GPUs and costs a minute at the start
+    "tokenizer_path": "tokenizer/tokenizer_8k.json",
+    "checkpoint_dir": "pretraining/checkpoints",
+    "log_path": "logs/training_log.json",
+    "resume": "auto",  # go on with an unfinished run of these settings; "none", "last" or a path to insist
+    "init_from": None,  # a checkpoint whose weights to start from (fine-tuning)
+}
+
+import contextlib
+import datetime
+import io
+import signal
+
+from tqdm import tqdm
+
+from data.corpus import CorpusError
+from model.architecture.config import ConfigError
+from pretraining.checkpoint import CheckpointError
+from pretraining.device import DeviceError
+from pretraining.preparation import introduce, open_run
+from pretraining.processes import Processes
+from pretraining.resume import FolderLock
+from pretraining.run import TIMED_STEPS, Run, TrainingFailed
+from pretraining.settings import PRESETS, ROOT, SettingsError, read_settings
+from pretraining.training_curve import TRAINING_CURVE, draw_training_curve
+from tokenizer.bpe import TokenizerError
+
+MINUTES_BETWEEN_SAVES = 10
+EXPLAINED = (SettingsError, ConfigError, CorpusError, TokenizerError, CheckpointError, DeviceError)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a training; returns the exit code: 0 done, 1 training failed, 2 it could not start, 128 + n stopped."""
+    processes = None
+    try:
+        settings = read_settings(CONFIG, arguments, description=__doc__)
+        processes = Processes(settings["device"])
+        with contextlib.nullcontext() if processes.is_main else contextlib.redirect_stdout(io.StringIO()):
+            return train(settings, processes)
+    except EXPLAINED as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except TrainingFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped before training began; nothing is lost, the same command starts again", file=sys.stderr)
+        return 130
+    finally:
+        if processes:
+            processes.close()
+
+
+def train(settings: dict, processes: Processes) -> int:
+    """Prepare a run, take its steps, and leave checkpoints, a log and a curve behind."""
+    lock = FolderLock(Path(settings["checkpoint_dir"])) if processes.is_main else None
+    run = open_run(settings, processes)
+    introduce(run)
+    try:
+        with StopRequest() as request:
+            stopped = take_all_steps(run, request)
+    except TrainingFailed:
+        run.log.set_status("failed")
+        raise
+    except RuntimeError as error:
+        run.log.set_status("failed")
+        raise explain_memory(error, settings) from error
+    finally:
+        if lock:
+            lock.release()
+    run.log.set_status("stopped" if stopped else "finished")
+    if processes.is_main:
+        say_goodbye(run, stopped)
+    return 128 + request.signal if stopped else 0
+
+
+def take_all_steps(run: Run, request: "StopRequest") -> bool:
+    """The training loop. Returns whether it was stopped before its end; either way the last state is saved."""
+    main_process, stop = run.processes.is_main, False
+    if main_process and not run.log.content["validation"]:
+        record_validation(run)
+        run.save_last()
+    with progress_bar(run) as bar:
+        while not run.finished and not stop:
+            stop = run.take_step(stop=request.signal is not None)
+            bar.update()
+            if run.decide_length():
+                bar.total = run.total_steps
+                if main_process:
+                    run.save_last()  # what was measured must survive whatever comes
+            if main_process and bar.n == bar.initial + TIMED_STEPS.stop:
+                tell_expected_end(run)
+            if run.due("log_interval"):
+                record_loss(run, bar)
+            if main_process and run.due("eval_interval") and record_validation(run):
+                run.save_weights("best.pt")
+            if main_process and run.due("checkpoint_interval"):
+                run.save_weights(f"step_{run.step:06d}.pt")
+            if main_process and (
+                run.due("checkpoint_interval") or stop or run.minutes_since_saved() > MINUTES_BETWEEN_SAVES
+            ):
+                run.save_last()
+    return stop and not run.finished
+
+
+# -- while it runs -----------------------------------------------------------------------------------------------------
+
+
+class StopRequest:
+    """Ctrl-C and SIGTERM ask for a stop after the step in progress; a second Ctrl-C does not wait."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __enter__(self) -> "StopRequest":
+        self._earlier = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.signal = number
+        signal.signal(number, self._earlier[number])
+        print("\nStopping after this step; the state will be saved", file=sys.stderr)
+
+    def __exit__(self, *details: object) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+
+def progress_bar(run: Run) -> tqdm:
+    """Steps done, speed and time left; calm when the output is not a terminal."""
+    return tqdm(
+        initial=run.step,
+        total=run.total_steps,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=0.5 if sys.stderr.isatty() else 60,
+        disable=not run.processes.is_main,
+    )
+
+
+def record_loss(run: Run, bar: tqdm) -> None:
+    """Print and log the mean loss since the last time."""
+    entry = run.report()
+    run.log.add("train", entry)
+    bar.set_postfix_str(f"{entry['tokens_per_second']:,.0f} tokens/s")
+    if run.processes.is_main:
+        tqdm.write(
+            f"Step {entry['step']}: loss = {entry['loss']:.3f}, ppl = {entry['perplexity']:.1f}, "
+            f"lr = {entry['learning_rate']:.1e}"
+        )
+
+
+def record_validation(run: Run) -> bool:
+    """Print and log how well held-out text is predicted; returns whether it is the best so far."""
+    entry, better = run.validate()
+    run.log.add("validation", entry)
+    parts = [
+        f"{name} loss = {result['loss']:.3f}, ppl = {result['perplexity']:.1f}, {result['bits_per_byte']:.3f} bits/byte"
+        for name, result in entry.items()
+        if name != "step"
+    ]
+    tqdm.write(f"Step {run.step}: " + " | ".join(parts) + (" (best)" if better else ""))
+    return better
+
+
+def tell_expected_end(run: Run) -> None:
+    """Say when the run should be done, at the speed seen so far."""
+    steps = run.total_steps - run.step
+    left = datetime.timedelta(seconds=round(steps * run.seconds_per_step()))
+    tqdm.write(f"[Training] {steps:,} more steps, expected end: {datetime.datetime.now() + left:%a %H:%M} (in {left})")
+
+
+def explain_memory(error: RuntimeError, settings: dict) -> Exception:
+    """A shortage of memory as a TrainingFailed that names the setting to change; any other error as it is."""
+    text = str(error).lower()
+    if not any(sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")):
+        return error
+    return TrainingFailed(
+        f"memory ran out with batch_size {settings['batch_size']} and block_size {settings['block_size']}. The same "
+        f"steps in half the memory: --batch_size {max(1, settings['batch_size'] // 2)} --gradient_accumulation "
+        f"{settings['gradient_accumulation'] * 2}. Saved checkpoints are untouched"
+    )
+
+
+# -- after the last step -----------------------------------------------------------------------------------------------
+
+
+def say_goodbye(run: Run, stopped: bool) -> None:
+    """Draw the curve and name the next command."""
+    log_path = Path(run.settings["log_path"])
+    is_usual = log_path == ROOT / PRESETS["default"]["log_path"]
+    curve = draw_training_curve(run.log.content, TRAINING_CURVE if is_usual else log_path.with_suffix(".png"))
+    if stopped:
+        print(f"[Training] Stopped after step {run.step:,}; the same command goes on from there")
+        return
+    minutes = run.seconds / 60
+    print(f"[Training] Done: {run.step:,} steps in {minutes:,.1f} minutes. Loss curve: {curve}")
+    print("[Training] Let it write: python pretraining/generate.py")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
