@@ -83,6 +83,23 @@ def _read_lines(path: Path) -> Iterator[str]:
         ) from error
 
 
+def as_document(text: str) -> tuple[bytes, int]:
+    """A document's bytes as a corpus holds them, and how many of its lines got a space to differ from the separator."""
+    text, escaped = OWN_SEPARATOR_LINE.subn(SEPARATOR + " ", text)
+    return (text if text.endswith("\n") else text + "\n").encode(), escaped
+
+
+def explained(error: OSError, path: Path, written: int) -> OSError | CorpusError:
+    """The error in the user's words where the disk is full; any other error as it is."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    free = shutil.disk_usage(path.parent).free
+    return CorpusError(
+        f"the disk is full: {path.name} needs more than the {written:,} bytes written so far and {free:,} are free in "
+        f"{path.parent}; the corpora that were there are unchanged. Free some space and try again"
+    )
+
+
 class CorpusWriter:
     """Writes a corpus to a temporary file beside the target, which takes the target's place on success only.
 
@@ -108,8 +125,7 @@ class CorpusWriter:
         """Append one document, ended by a newline, and return its size in bytes. Empty text is no document."""
         if not text:
             return 0
-        text, escaped = OWN_SEPARATOR_LINE.subn(SEPARATOR + " ", text)
-        encoded = (text if text.endswith("\n") else text + "\n").encode()
+        encoded, escaped = as_document(text)
         self._put((f"{SEPARATOR}\n".encode() if self.documents else b"") + encoded)
         self.documents += 1
         self.bytes += len(encoded)
@@ -125,17 +141,7 @@ class CorpusWriter:
         try:
             self._file.write(encoded)
         except OSError as error:
-            raise self._explained(error) from error
-
-    def _explained(self, error: OSError) -> OSError | CorpusError:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return error
-        free = shutil.disk_usage(self.path.parent).free
-        return CorpusError(
-            f"the disk is full: {self.path.name} needs more than the {self.bytes:,} bytes written so "
-            f"far and {free:,} are free in {self.path.parent}; the previous file, if there was one, "
-            "is unchanged. Free some space and try again"
-        )
+            raise explained(error, self.path, self.bytes) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         try:
@@ -148,6 +154,6 @@ class CorpusWriter:
             if kind is None:
                 os.replace(self._temporary, self.path)
         except OSError as failure:
-            raise self._explained(failure) from failure
+            raise explained(failure, self.path, self.bytes) from failure
         finally:
             self._temporary.unlink(missing_ok=True)
