@@ -58,11 +58,9 @@ def whitespace_runs() -> list[str]:
     return [text for run in runs for text in (run, f"a{run}b", f"{run}:", f"9{run}")]
 
 
-def own_sources() -> list[str]:
-    """Every text file of this repository's rooms, without what was collected, made or installed there."""
-    paths = [
-        path for room in ROOMS for path in (ROOT / room).rglob("*") if path.suffix in (".py", ".json", ".txt", ".md")
-    ]
+def own_sources(endings: tuple[str, ...] = (".py", ".json", ".txt", ".md")) -> list[str]:
+    """The text files of this repository's rooms, without what was collected or made there."""
+    paths = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.suffix in endings]
     made = (ROOT / "data" / "raw", ROOT / "data" / "processed", ROOT / "pretraining" / "checkpoints")
     kept = [path for path in paths if path.is_file() and not any(folder in path.parents for folder in made)]
     return [path.read_bytes().decode("utf-8") for path in sorted(kept)]
