@@ -40,6 +40,8 @@ class TrainingLog:
         """Replace the file, unless that was done a moment ago and it is not needed `now`."""
         if not now and time.monotonic() - self._written < SECONDS_BETWEEN_WRITES:
             return
+        if self.path == Path(os.devnull):  # processes beside the main one: replacing this would break the machine
+            return
         temporary = self.path.with_name(self.path.name + ".tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
