@@ -19,11 +19,12 @@ LARGEST_CODE_FILE = 1_000_000  # bytes; above are catalogues of test cases
 SMALLEST_CODE_FILE = 200  # bytes; below are empty packages and re-exports
 LONGEST_LINE, LONGEST_MEAN_LINE = 1000, 100  # characters (Chen et al. 2021)
 LEAST_ALPHANUMERIC = 0.25  # of the characters
+MOST_DIGITS = 0.2  # of the characters; above are tables too
 LARGEST_LITERAL = 0.6  # of the lines in one list, dict, set, tuple or string: then the file is a table
 CHAPTER = 64 << 10  # bytes at most; books are cut at blank lines after three quarters of it
 
 VENDORED = {"_vendor", "vendor", "_vendored_packages", "vendored", "externals", "extern", "third_party", "_bundled"}
-TESTS = {"test", "tests", "testing", "idle_test", "_internal_testing", "test-data"}
+TESTS = {"test", "tests", "testing", "idle_test", "_internal_testing", "test-data", "test-examples"}
 TABLES = {"encodings", "locale", "typeshed", "unicodedata", "_unicode", "sunicode"}
 GENERATED_NAME = re.compile(r"(_pb2(_grpc)?|parsetab|lextab|yacctab|_generated\w*|_builtins|/_mapping|_version)\.py$")
 GENERATED_HEADER = re.compile(
@@ -89,6 +90,8 @@ def check_code(text: str) -> None:
         raise Rejected("long lines")
     if sum(map(str.isalnum, text)) < LEAST_ALPHANUMERIC * len(text):
         raise Rejected("few letters")
+    if sum(map(str.isdigit, text)) > MOST_DIGITS * len(text):
+        raise Rejected("tables")
     if GENERATED_HEADER.search("\n".join(lines[:12])):
         raise Rejected("generated")
     with warnings.catch_warnings():

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from tqdm import tqdm
+
 from data.archives import read_members
 from data.corpus import CorpusError
 from data.fetch import package_client, read_pip_settings
@@ -29,6 +31,7 @@ PYTHON_VERSION = ".".join(map(str, sys.version_info[:3]))
 STANDARD_LIBRARY = "python-stdlib"
 TOPICS = "python-topics"
 NOT_THE_LIBRARY = {"site-packages", "dist-packages", "test", "__pycache__", "pydoc_data"}
+DOWNLOADS_AT_ONCE = 6
 PASSPORT = ("name", "version", "licence", "kind", "sha256", "books")  # what source.json keeps of a pinned entry
 # Every term of a licence has to be one of these. MPL is not: it asks for changed files to be published.
 PERMISSIVE = re.compile(
@@ -80,19 +83,29 @@ def collect_pinned(raw: Path, sources: Path, report: Report) -> None:
             missing.append((place, pinned))
     if not missing:
         return
-    with tempfile.TemporaryDirectory() as folder, package_client(read_pip_settings()) as client:
-        with concurrent.futures.ThreadPoolExecutor(max_workers=6) as pool:
-            fetched = [pool.submit(client.fetch, pinned, Path(folder)) for _, pinned in missing]
-        for (place, pinned), future in zip(missing, fetched, strict=True):
-            try:
-                archive = future.result()
-                about = {key: pinned[key] for key in PASSPORT if key in pinned}
-                read = _books_in if place.name == "books" else _code_in
-                _keep_source(
-                    place, about, lambda archive=archive, pinned=pinned, read=read: read(archive, pinned), report
-                )
-            except CorpusError as error:
-                report.left_out.append(str(error))
+    troubles: dict[str, list[str]] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        package_client(read_pip_settings()) as client,
+        concurrent.futures.ThreadPoolExecutor(max_workers=DOWNLOADS_AT_ONCE) as pool,
+    ):
+        fetched = [pool.submit(client.fetch, pinned, Path(folder)) for _, pinned in missing]
+        try:
+            for number, future in enumerate(tqdm(fetched, desc="[Collect] fetching", unit="source", leave=False)):
+                place, pinned = missing[number]
+                try:
+                    _keep_pinned(place, pinned, future.result(), report)
+                except CorpusError as error:
+                    troubles.setdefault(str(error), []).append(f"{pinned['name']} {pinned['version']}")
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for downloads that have not begun
+    report.left_out += [f"{', '.join(names)}: {trouble}" for trouble, names in troubles.items()]
+
+
+def _keep_pinned(place: Path, pinned: dict, archive: Path, report: Report) -> None:
+    about = {key: pinned[key] for key in PASSPORT if key in pinned}
+    read = _books_in if place.name == "books" else _code_in
+    _keep_source(place, about, lambda: read(archive, pinned), report)
 
 
 def canonical(name: str) -> str:
@@ -155,14 +168,17 @@ def _keep_source(place: Path, about: dict, files: Callable[[], Iterable[tuple[st
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     number = size = 0
-    for name, content in files():
-        target = partial / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        number, size = number + 1, size + len(content)
-    (partial / "source.json").write_text(
-        json.dumps({**about, "files": number, "bytes": size}, indent=2) + "\n", "utf-8"
-    )
+    try:
+        for name, content in files():
+            target = partial / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            number, size = number + 1, size + len(content)
+        kept = json.dumps({**about, "files": number, "bytes": size}, indent=1, ensure_ascii=False)
+        (partial / "source.json").write_text(kept + "\n", "utf-8")
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     report.collected.append(

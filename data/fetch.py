@@ -107,6 +107,7 @@ class PackageClient:
         ]  # fmt: skip
         self.find_links = [place for place in settings.find_links if "://" in place or Path(place).exists()]
         self.trusted_hosts = settings.trusted_hosts
+        self.unreachable: dict[str, str] = {}  # places that did not answer are not asked again
 
     def fetch(self, pinned: dict, folder: Path) -> Path:
         """Download the pinned wheel or source distribution and return its path.
@@ -117,19 +118,23 @@ class PackageClient:
         import httpx2
         from unearth.errors import UnpackError
 
-        wanted = f"{pinned['name']}=={pinned['version']}"
+        trouble = "none of the places that pip is set up with has the file of this version and sha256"
         hashes = {"sha256": [pinned["sha256"]]}
-        trouble = "none of the places that pip is set up with has the file of this sha256"
         places = [{"find_links": [place]} for place in self.find_links]
         places += [{"index_urls": [place]} for place in self.index_urls]
         for place in places:
+            if str(place) in self.unreachable:
+                trouble = self.unreachable[str(place)]
+                continue
             try:
                 finder = self._finder(pinned, place)
-                for package in finder.find_matches(wanted, hashes=hashes):
+                for package in finder.find_matches(f"{pinned['name']}=={pinned['version']}", hashes=hashes):
                     return finder.download(package.link, folder, hashes=hashes)
+            except httpx2.TransportError as error:
+                trouble = self.unreachable[str(place)] = f"no network? {type(error).__name__}: {error or 'no answer'}"
             except (httpx2.HTTPError, httpx2.InvalidURL, UnpackError, OSError, ValueError) as error:
-                trouble = f"{type(error).__name__}: {str(error) or 'no answer'}".splitlines()[0]
-        raise CorpusError(f"{wanted} ({pinned['kind']}): {trouble}")
+                trouble = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise CorpusError(trouble)
 
     def _finder(self, pinned: dict, place: dict):
         from unearth import PackageFinder

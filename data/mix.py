@@ -144,6 +144,11 @@ def mix_documents(code: list[Document], books: list[Document], code_weight: floa
         missing = "books" if code else "code"
         return Mix(code, books, [f"there are no {missing}, so the mixed corpus has none of them and no ratio"])
     passes = total(code) / code_weight / total(books)
+    notes = []
+    if passes > 2 * MOST_PASSES:
+        notes.append(f"the books are too few for all of the code: {MOST_PASSES} passes over them call for "
+                     f"{MOST_PASSES / passes:.0%} of it. Add books, raise --code_weight (up to "
+                     f"{code_weight * passes / MOST_PASSES:.0f}), or train on code_corpus.txt")  # fmt: skip
     if passes >= MOST_PASSES:
         books = books * MOST_PASSES
         code = subsample(code, code_weight * total(books), generator)
@@ -152,8 +157,8 @@ def mix_documents(code: list[Document], books: list[Document], code_weight: floa
         books = whole + subsample(books, total(code) / code_weight - total(whole), generator, own_first=not whole)
     ratio = total(code) / max(total(books), 1)
     if abs(ratio / code_weight - 1) < 0.001:
-        return Mix(code, books, [])
-    return Mix(code, books, [f"code to books is {ratio:.2f} : 1 instead of {code_weight:g} : 1: your own files are "
+        return Mix(code, books, notes)
+    return Mix(code, books, [*notes, f"code to books is {ratio:.2f} : 1 instead of {code_weight:g} : 1: your own files are "
                              "always in, and other documents only whole"])  # fmt: skip
 
 
@@ -199,9 +204,12 @@ def _count_tokens(library: Library, split: Split, code: list[Document], count: C
 
 def _manifest(library: Library, split: Split, mix: Mix, code: list[Document], **made: dict) -> dict:
     heldout = {
-        f"heldout_{kind}": [
-            {"source": document.source, "path": document.path, "bytes": document.size} for document in split.of(kind)[1]
-        ]
+        f"heldout_{kind}": {
+            "documents": [
+                {"source": document.source, "path": document.path, "bytes": document.size}
+                for document in split.of(kind)[1]
+            ]
+        }
         for kind in ("code", "books")
     }
     books = split.of("books")[0]
@@ -240,10 +248,10 @@ def _print_summary(manifest: dict, seconds: dict[str, float]) -> None:
     mix = manifest["mix"]
     if mix["ratio"]:
         print(
-            f"[Mix] {mix['ratio']:.4f} bytes of code to one of books, {mix['passes_over_books']:.2f} passes over books"
+            f"[Mix] {mix['ratio']:.4f} bytes of code to one of books, {mix['passes_over_books']:.2f} passes over them"
         )
-        print(f"[Mix] unused by the mix: {mix['unused_code_documents']:,} documents of code, {mix['unused_code_bytes']:,} "
-              f"bytes (in code_corpus.txt), and {mix['unused_book_bytes']:,} bytes of books")  # fmt: skip
+        print(f"[Mix] not in the mix: {mix['unused_code_documents']:,} documents of code ({mix['unused_code_bytes']:,} "
+              f"bytes, in code_corpus.txt all the same) and {mix['unused_book_bytes']:,} bytes of books")  # fmt: skip
     for name, corpus in manifest["corpora"].items():
         print(f"[Mix] {name + '.txt':18} {corpus['documents']:7,} documents {corpus['bytes']:13,} bytes")
     print("[Mix] " + ", ".join(f"{stage} {passed:.0f} s" for stage, passed in seconds.items()))

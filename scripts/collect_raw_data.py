@@ -37,10 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"  + {line}")
     for line in report.left_out:
         print(f"  - left out: {line}")
-    print(
-        f"[Collect] {len(report.collected)} sources collected, {len(report.present)} were there already, "
-        f"{len(report.left_out)} left out, {time.monotonic() - started:.0f} s"
-    )
+    if not report.collected:
+        print(f"[Collect] nothing to do: {len(report.present)} sources are there already")
+    else:
+        print(f"[Collect] {len(report.collected)} sources collected, {len(report.present)} were there already, "
+              f"{time.monotonic() - started:.0f} s; next: python scripts/create_mixed_corpus.py")  # fmt: skip
     return 0
 
 
