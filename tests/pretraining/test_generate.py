@@ -150,13 +150,10 @@ def test_a_prompt_longer_than_the_context_keeps_its_end_and_says_so(model, token
     assert capsys.readouterr().out == ""
 
 
-def test_a_model_in_training_writes_without_dropout_and_goes_on_training(model, tokenizer):
-    model.train()
-    try:
-        assert generate(model, tokenizer, prompt="def hi():") == KNOWN
-        assert model.training
-    finally:
-        model.eval()
+def test_a_model_in_training_writes_without_dropout_and_goes_on_training(tokenizer):
+    model = GPT(ModelConfig(n_layers=1, n_heads=2, hidden_size=32, max_seq_len=64, vocab_size=260, dropout=0.5)).train()
+    assert generate(model, tokenizer, prompt="a") == generate(model, tokenizer, prompt="a")
+    assert model.training
 
 
 def test_a_prompt_that_is_not_unicode_is_refused(model, tokenizer):

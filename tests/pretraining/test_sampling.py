@@ -134,10 +134,15 @@ def test_filters_keep_what_a_plain_reference_keeps(temperature, top_k, top_p):
 
 def test_filters_that_are_off_keep_even_the_least_probable_token():
     """Rounding in the sum of many probabilities must not cut the tail when top_p is 1."""
-    logits = torch.linspace(0, -40, 8192)[None]
+    logits = random_logits(rows=20, vocab_size=8192) * 3
     probabilities, tokens = kept_probabilities(logits, SamplingSettings(temperature=1.0, top_k=0, top_p=1.0))
     assert (probabilities > 0).all()
-    assert sorted(tokens[0].tolist()) == list(range(8192))
+    assert (tokens.sort().values == torch.arange(8192)).all()
+
+
+def test_top_p_is_reached_with_the_fewest_tokens():
+    probabilities, _ = kept_probabilities(torch.zeros(1, 4), SamplingSettings(temperature=1.0, top_k=0, top_p=0.5))
+    assert probabilities.tolist() == [[0.5, 0.5, 0, 0]]
 
 
 # Drawing
@@ -176,17 +181,18 @@ def test_tokens_are_drawn_as_often_as_their_probability_says(temperature, top_k,
         assert found > 2 * limit
 
 
-@pytest.mark.parametrize("number", [0.0, 1 - 2**-53])
+@pytest.mark.parametrize("number", [0.0, 1 - 2**-53])  # torch.rand gives numbers from 0 to below 1
 def test_impossible_tokens_are_not_drawn_even_by_the_extreme_random_numbers(monkeypatch, number):
     monkeypatch.setattr(torch, "rand", lambda *size, generator, dtype: torch.full(size, number, dtype=dtype))
-    logits = torch.full((1, 50), -math.inf)
-    logits[0, [7, 30]] = torch.tensor([1.0, 0.5])
+    logits = torch.cat((torch.full((300, 50), -math.inf), random_logits(rows=300)), dim=1)
     for settings in [
         SamplingSettings(1, 1.0, 0, 1.0),
-        SamplingSettings(1, 0.01, 0, 1.0),
-        SamplingSettings(1, 1, 9, 0.99),
+        SamplingSettings(1, 1e-3, 0, 1.0),
+        SamplingSettings(1, 1, 9, 0.9),
     ]:
-        assert draw_tokens(logits, settings, [sample_generator(0)])[0] in (7, 30)
+        drawn = draw_tokens(logits, settings, [sample_generator(0)] * 300)
+        probabilities, tokens = kept_probabilities(logits.float(), settings)
+        assert (probabilities[tokens == torch.tensor(drawn)[:, None]] > 0).all()
 
 
 def test_temperature_zero_takes_the_most_probable_and_uses_no_chance():
@@ -212,7 +218,7 @@ def test_scores_that_are_not_numbers_are_an_error():
 
 def test_each_seed_and_each_sample_has_random_numbers_of_its_own():
     """torch reads 32 bits of a seed only, so 2**32 must be told from 0, and (seed 1, sample 0) from (0, 1)."""
-    places = [(0, 0), (0, 1), (1, 0), (2**32, 0), (-1, 0), (10, 1), (1, 10), (101, 0)]
+    places = [(0, 0), (0, 1), (1, 0), (2**32, 0), (-1, 0), (11, 1), (1, 11)]
     numbers = [torch.rand(1, generator=sample_generator(*place), dtype=torch.float64).item() for place in places]
     assert len(set(numbers)) == len(places)
     assert torch.rand(1, generator=sample_generator(0, 1), dtype=torch.float64).item() == numbers[1]
@@ -280,11 +286,12 @@ def test_the_reference_saw_texts_that_end_early_and_texts_that_slide(model):
 
 
 def test_equal_prompts_are_read_once_and_finished_rows_cost_nothing(model, monkeypatch):
-    batches = []
+    batches, capacities = [], set()
     hidden_states = GPT.hidden_states
 
     def watched(self, tokens, cache=None):
         batches.append(tuple(tokens.shape))
+        capacities.add(cache.capacity)
         return hidden_states(self, tokens, cache)
 
     monkeypatch.setattr(GPT, "hidden_states", watched)
@@ -294,10 +301,11 @@ def test_equal_prompts_are_read_once_and_finished_rows_cost_nothing(model, monke
         taken[row] += 1
         return taken[row] == 2 * row + 1  # row 0 after 1 token, row 1 after 3, row 2 after 5
 
-    settings = SamplingSettings(max_new_tokens=20, temperature=0)
+    settings = SamplingSettings(max_new_tokens=10, temperature=0)
     rows = written_rows(model, [[5, 6, 7]] * 3, settings, finished=finished)
     assert batches == [(1, 4), (2, 1), (2, 1), (1, 1), (1, 1)]
     assert [len(row) for row in rows] == [1, 3, 5]
+    assert capacities == {14}, "memory for what is to be written, not for the whole context"
 
 
 @pytest.mark.parametrize("context_length", [0, 1, 25])
