@@ -119,15 +119,16 @@ def read_chapters(path: Path) -> Iterator[str]:
     """
     _check_book(path)
     lines: list[str] = []
-    size = 0
+    size, after_blank = 0, False
     with open(path, encoding="utf-8-sig") as book:
         while line := book.readline(CHAPTER // 4):
             length = len(line.encode())
-            if size and (size + length > CHAPTER or (not line.strip() and size > CHAPTER * 3 // 4)):
+            blank = not line.strip()
+            if size + length > CHAPTER or (after_blank and not blank and size > CHAPTER * 3 // 4):
                 yield "".join(lines)
                 lines, size = [], 0
             lines.append(line)
-            size += length
+            size, after_blank = size + length, blank
     if "".join(lines).strip():
         yield "".join(lines)
 

@@ -232,16 +232,15 @@ def _books_in(archive: Path, pinned: dict) -> Iterator[tuple[str, bytes]]:
 
 
 def _bible_books(source: bytes) -> Iterator[tuple[str, bytes]]:
-    """The 66 books of a pythonbible module, read from its constants: one text, where each verse starts and ends
-    (keys: book, chapter and verse as bbbcccvvv) and the titles."""
+    """The books of a pythonbible module, read from its constants, never run: one text, where each verse starts and
+    ends in it (by book, chapter and verse: bbcccvvv), how many verses there are, and the titles."""
     call = next(node.value for node in ast.parse(source).body if isinstance(node, ast.Assign))
     text, starts, ends = (ast.literal_eval(argument) for argument in call.args[1:4])
-    titles = next(node for node in call.args[5:] if isinstance(node, ast.Dict)).values
     chapters: dict[tuple[int, int], list[str]] = {}
     for verse, start in starts.items():
         words = " ".join(text[start : ends[verse]].split()).replace("`", "'")
         chapters.setdefault((verse // 1_000_000, verse // 1_000 % 1_000), []).append(words)
-    for number, title in enumerate(map(ast.literal_eval, titles), start=1):
+    for number, title in enumerate(map(ast.literal_eval, call.args[5].values), start=1):
         prose = [f"Chapter {chapter}\n\n{textwrap.fill(' '.join(verses), 78)}\n"
                  for (book, chapter), verses in chapters.items() if book == number]  # fmt: skip
         name = re.sub(r"[^a-z0-9]+", "_", title.lower())

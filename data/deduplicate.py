@@ -5,6 +5,7 @@ smallest hash of a text's shingles; the share of places where two signatures agr
 similarity with a standard error of at most 0.045. Containment, a short text inside a long one, is not looked for.
 """
 
+import random
 from collections.abc import Callable, Iterator
 
 import numpy
@@ -17,9 +18,9 @@ ALIKE = 0.7  # SantaCoder's threshold for near duplicates in training
 ALIKE_HELDOUT = 0.5  # stricter, since a held-out text that was seen makes a score meaningless
 STANDARD_ERROR = 0.045
 
-_random = numpy.random.default_rng(20240901)  # signatures of different runs are comparable
-_MULTIPLIERS = _random.integers(1 << 62, size=HASHES, dtype=numpy.uint64) * numpy.uint64(2) + numpy.uint64(1)
-_OFFSETS = _random.integers(1 << 62, size=HASHES, dtype=numpy.uint64)
+_random = random.Random(20240901)  # the same functions in every run and on every machine
+_MULTIPLIERS = numpy.array([_random.getrandbits(64) | 1 for _ in range(HASHES)], dtype=numpy.uint64)
+_OFFSETS = numpy.array([_random.getrandbits(64) for _ in range(HASHES)], dtype=numpy.uint64)
 _BASE = numpy.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2**64
 _INVERSE = numpy.uint64(pow(int(_BASE), -1, 1 << 64))
 _IS_WORD = numpy.zeros(256, dtype=bool)

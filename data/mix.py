@@ -158,8 +158,9 @@ def mix_documents(code: list[Document], books: list[Document], code_weight: floa
     ratio = total(code) / max(total(books), 1)
     if abs(ratio / code_weight - 1) < 0.001:
         return Mix(code, books, notes)
-    return Mix(code, books, [*notes, f"code to books is {ratio:.2f} : 1 instead of {code_weight:g} : 1: your own files are "
-                             "always in, and other documents only whole"])  # fmt: skip
+    notes.append(f"code to books is {ratio:.2f} : 1 instead of {code_weight:g} : 1: your own files are always in, and "
+                 "other documents only whole")  # fmt: skip
+    return Mix(code, books, notes)
 
 
 def _arrange(mix: Mix, code: list[Document], split: Split, seed: int) -> dict[str, list[Document]]:
