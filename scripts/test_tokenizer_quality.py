@@ -105,7 +105,9 @@ def print_tokens(tokenizer: Tokenizer, texts: Iterable[str], sample: str, shown:
     unused = sum(not used[token_id] for token_id in regular)
 
     def as_text(token_id: int) -> str:
-        return repr(tokenizer.token_bytes(token_id))[1:]
+        raw = tokenizer.token_bytes(token_id)
+        is_run = len(raw) > 4 and len(set(raw)) == 1
+        return f"{repr(raw[:1])[1:]}*{len(raw)}" if is_run else repr(raw)[1:]
 
     print("\nThe longest tokens:", *map(as_text, longest), sep="  ")
     print(f"\nIn {sample} ({used.total():,} tokens):")

@@ -72,7 +72,7 @@ class Tokenizer:
         return cls(json_text, "the given JSON text")
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, show_progress: bool = False) -> "Tokenizer":
+    def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
         """Learns `vocab_size` tokens from texts: the most frequent neighbouring pair is joined, again and again.
 
         The same texts give the same tokenizer, byte for byte. Texts with too few repeated pairs give fewer tokens
@@ -89,7 +89,7 @@ class Tokenizer:
             min_frequency=2,  # a pair seen once teaches nothing
             special_tokens=list(SPECIAL_TOKENS),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=show_progress,
+            show_progress=False,
         )
         backend.train_from_iterator(texts, trainer)
         return cls.from_json(backend.to_str())

@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--vocab_size", "--vocab-size", type=int, default=8192, help="number of tokens")
     parser.add_argument("--output", type=Path, default=DEFAULT_TOKENIZER, help="where the tokenizer goes")
     parser.add_argument(
-        "--sample_mb", "--sample-mb", type=float, default=128, help="learn from at most so many MB of the corpus"
+        "--sample_mb", "--sample-mb", type=float, default=200, help="learn from at most so many MB of the corpus"
     )
     settings = parser.parse_args(arguments)
     started = time.monotonic()

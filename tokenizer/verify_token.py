@@ -63,7 +63,7 @@ def own_sources(endings: tuple[str, ...] = (".py", ".json", ".txt", ".md")) -> l
     paths = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.suffix in endings]
     made = (ROOT / "data" / "raw", ROOT / "data" / "processed", ROOT / "pretraining" / "checkpoints")
     kept = [path for path in paths if path.is_file() and not any(folder in path.parents for folder in made)]
-    return [path.read_bytes().decode("utf-8") for path in sorted(kept)]
+    return [path.read_bytes().decode("utf-8", errors="replace") for path in sorted(kept)]
 
 
 def texts_with_special_names() -> list[str]:

@@ -43,6 +43,15 @@ def test_ratios_are_the_ones_that_the_texts_have(processed, capsys):
     assert (characters, counted, ratio) == (f"{len(PROSE):,}", f"{tokens:,}", f"{len(PROSE) / tokens:.2f}")
 
 
+def test_documents_are_told_apart_by_the_manifest_s_list_of_sources(processed, capsys):
+    sources = [{"source": name} for name in ("alpha", "alpha", "beta")]
+    (processed / "manifest.json").write_text(json.dumps({"heldout_code": {"documents": sources}}))
+    script.main(["--processed", str(processed)])
+    printed = capsys.readouterr().out
+    assert line_of(printed, "alpha")[1] == f"{2 * len(CODE):,}"
+    assert line_of(printed, "beta")[1] == str(len("x = 1\n"))
+
+
 def test_a_vocabulary_without_merges_is_clearly_bad(processed, tmp_path, capsys):
     """One token for each byte is what too little training text leads to; the exit code says so to a script."""
     path = tmp_path / "bytes.json"
