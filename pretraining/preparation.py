@@ -146,11 +146,10 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
         "settings": settings,
     }
     earlier = read_log(log_path) if checkpoint else None
-    if not run.processes.is_main:
-        log_path = Path(os.devnull)
-    elif checkpoint is None and (archived := archive_run(run.folder, log_path)):
+    main_process = run.processes.is_main
+    if main_process and checkpoint is None and (archived := archive_run(run.folder, log_path)):
         print(f"[Resume] A fresh run starts; the earlier one is kept in {archived}")
-    run.log = TrainingLog(log_path, information)
+    run.log = TrainingLog(log_path if main_process else None, information)
     if checkpoint is None:
         return
     run.restore(checkpoint)

@@ -228,6 +228,7 @@ class Run:
             "threads": torch.get_num_threads(),
             "device": self.device.type,
         }
+        self.log.write()  # first, so that the log is never behind the checkpoint; what is ahead is cut when resuming
         save_checkpoint(self._weights() | {"training": training}, self.folder / "last.pt")
         self._saved = time.monotonic()
         self._interval_started += self._saved - started

@@ -83,11 +83,14 @@ def main(arguments: list[str] | None = None) -> int:
     except EXPLAINED as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}. What was saved is untouched; the same command goes on from it", file=sys.stderr)
+        return 2
     except TrainingFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped before training began; nothing is lost, the same command starts again", file=sys.stderr)
+        print("\nStopped at once. What was saved is untouched; the same command goes on from it", file=sys.stderr)
         return 130
     finally:
         if processes:
@@ -102,12 +105,12 @@ def train(settings: dict, processes: Processes) -> int:
     try:
         with StopRequest() as request:
             stopped = take_all_steps(run, request)
-    except TrainingFailed:
-        run.log.set_status("failed")
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # where the disk is full, the log can not say so
+            run.log.set_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+        if shortage := memory_shortage(error, settings):
+            raise shortage from error
         raise
-    except RuntimeError as error:
-        run.log.set_status("failed")
-        raise explain_memory(error, settings) from error
     finally:
         if lock:
             lock.release()
@@ -213,11 +216,11 @@ def tell_expected_end(run: Run) -> None:
     tqdm.write(f"[Training] {steps:,} more steps, expected end: {datetime.datetime.now() + left:%a %H:%M} (in {left})")
 
 
-def explain_memory(error: RuntimeError, settings: dict) -> Exception:
-    """A shortage of memory as a TrainingFailed that names the setting to change; any other error as it is."""
-    text = str(error).lower()
-    if not any(sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")):
-        return error
+def memory_shortage(error: BaseException, settings: dict) -> TrainingFailed | None:
+    """If `error` means that memory ran out: what to tell the user, naming the setting to change."""
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    if not isinstance(error, RuntimeError) or not any(sign in str(error).lower() for sign in signs):
+        return None
     return TrainingFailed(
         f"memory ran out with batch_size {settings['batch_size']} and block_size {settings['block_size']}. The same "
         f"steps in half the memory: --batch_size {max(1, settings['batch_size'] // 2)} --gradient_accumulation "

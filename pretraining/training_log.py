@@ -14,9 +14,12 @@ SECONDS_BETWEEN_WRITES = 3.0
 
 
 class TrainingLog:
-    """Collects entries and writes the whole file anew, at most every few seconds, by replacing it."""
+    """Collects entries and writes the whole file anew, at most every few seconds, by replacing it.
 
-    def __init__(self, path: Path, run: dict) -> None:
+    Without a path nothing is written: processes beside the main one keep their log to themselves.
+    """
+
+    def __init__(self, path: Path | None, run: dict) -> None:
         self.path = path
         self.content = {"run": run, "train": [], "validation": [], "status": "running"}
         self._written = 0.0
@@ -38,9 +41,7 @@ class TrainingLog:
 
     def write(self, now: bool = True) -> None:
         """Replace the file, unless that was done a moment ago and it is not needed `now`."""
-        if not now and time.monotonic() - self._written < SECONDS_BETWEEN_WRITES:
-            return
-        if self.path == Path(os.devnull):  # processes beside the main one: replacing this would break the machine
+        if self.path is None or (not now and time.monotonic() - self._written < SECONDS_BETWEEN_WRITES):
             return
         temporary = self.path.with_name(self.path.name + ".tmp")
         try:
