@@ -87,6 +87,7 @@ NUMBERS = ("learning_rate", "weight_decay", "grad_clip", "dropout", "max_minutes
 MAY_BE_NONE = ("dropout", "max_minutes", "init_from")
 MAY_BE_ZERO = ("warmup_steps", "weight_decay", "grad_clip", "dropout", "seed")
 PATHS = ("corpus_file", "config_path", "tokenizer_path", "checkpoint_dir", "log_path")
+TEXTS = (*PATHS, "device", "resume", "init_from")
 
 # What makes two runs the same run. The rest (how often to look, on what device, where to) does not change what is
 # learnt, or is a place.
@@ -158,14 +159,16 @@ def _problems(settings: dict) -> list[str]:
             continue
         if key in WHOLE_NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
             problems.append(f"{key} is {value!r}; it must be a whole number")
-        elif key in NUMBERS and (not isinstance(value, int | float) or not math.isfinite(value)):
+        elif key in NUMBERS and (
+            not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value)
+        ):
             problems.append(f"{key} is {value!r}; it must be a number")
         elif key in WHOLE_NUMBERS + list(NUMBERS) and (value < 0 or (value == 0 and key not in MAY_BE_ZERO)):
-            problems.append(f"{key} is {value}; it must be greater than 0")
+            problems.append(f"{key} is {value}; it must be {'0 or more' if key in MAY_BE_ZERO else 'greater than 0'}")
         elif key in CHOICES and value not in CHOICES[key]:
             problems.append(f"{key} is {value!r}; choose one of {', '.join(CHOICES[key])}")
-        elif key in PATHS and not isinstance(value, str):
-            problems.append(f"{key} is {value!r}; it must be a path")
+        elif key in TEXTS and not isinstance(value, str):
+            problems.append(f"{key} is {value!r}; it must be a text")
     if not problems and settings["warmup_steps"] >= settings["max_steps"]:
         problems.append(
             f"warmup_steps {settings['warmup_steps']} leaves nothing of max_steps {settings['max_steps']}; "
