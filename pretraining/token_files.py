@@ -8,6 +8,7 @@ json is written last, so a cache without a matching one is half-written or stale
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.corpus import CorpusError, Piece, read_pieces
+from data.corpus import SEPARATOR, CorpusError, Piece, read_pieces
 from tokenizer.bpe import Tokenizer
 
 BATCH_CHARACTERS = 8 << 20  # text handed to the tokenizer at once: enough for all cores, little memory
@@ -45,6 +46,8 @@ def tokenize_corpus(corpus: Path, tokenizer: Tokenizer) -> TokenFile:
         corpus_sha256 = _sha256(corpus)
     except (FileNotFoundError, IsADirectoryError):
         raise CorpusError(f"there is no corpus file {corpus}") from None
+    except OSError as error:
+        raise CorpusError(f"the corpus file {corpus} can not be read ({error.strerror})") from None
     path, passport = corpus.with_suffix(".tokens.bin"), corpus.with_suffix(".tokens.json")
     known = _read_passport(path, passport)
     if known and (known.corpus_sha256, known.tokenizer_sha256) == (corpus_sha256, tokenizer.sha256):
@@ -53,11 +56,18 @@ def tokenize_corpus(corpus: Path, tokenizer: Tokenizer) -> TokenFile:
     print(
         f"[Dataset] Loading from corpus file {corpus.name}, turning {corpus.stat().st_size / 1e6:,.1f} MB into tokens"
     )
-    passport.unlink(missing_ok=True)
-    made = _write_tokens(corpus, path, tokenizer, corpus_sha256)
-    temporary = passport.with_name(passport.name + ".tmp")
-    temporary.write_text(json.dumps(asdict(made) | {"path": path.name}, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, passport)
+    try:
+        passport.unlink(missing_ok=True)
+        made = _write_tokens(corpus, path, tokenizer, corpus_sha256)
+        temporary = passport.with_name(passport.name + ".tmp")
+        temporary.write_text(json.dumps(asdict(made) | {"path": path.name}, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, passport)
+    except OSError as error:
+        free = shutil.disk_usage(corpus.parent).free
+        raise CorpusError(
+            f"the tokens of {corpus} could not be written beside it: {error} ({free / 1e6:,.0f} MB are free there). "
+            "Free some space, or copy the corpus to a folder that you may write to"
+        ) from error
     print(f"[Dataset] {made.tokens:,} tokens, {made.text_bytes / made.tokens:.2f} bytes each")
     return made
 
@@ -114,14 +124,15 @@ def _mark_tail(pieces: Iterator[Piece], tail_byte: int) -> Iterator[tuple[Piece,
     seen, found = 0, False
     for piece in pieces:
         encoded = piece.text.encode()
-        before, seen = seen, seen + len(encoded)
+        before = seen + (len(SEPARATOR) + 1 if seen and piece.starts_document else 0)
+        seen = before + len(encoded)
         if found or seen <= tail_byte:
             yield piece, False
         elif before >= tail_byte:
             found = True
             yield piece, True
         else:
-            cut = encoded.find(b"\n", tail_byte - before) + 1
+            cut = encoded.find(b"\n", tail_byte - before - 1) + 1
             found = 0 < cut < len(encoded)
             if found:
                 yield Piece(encoded[:cut].decode(), piece.starts_document), False
