@@ -109,7 +109,7 @@ def test_digits_stand_alone_and_no_token_spans_a_line_start(tokenizer):
     assert [token_id for part in parts for token_id in tokenizer.encode(part)] == tokenizer.encode(source)
 
 
-def test_the_library_and_transformers_decode_the_file_as_we_do(tokenizer):
+def test_the_bare_library_encodes_and_decodes_the_file_as_we_do(tokenizer):
     """Exported models are decoded by others, with the settings in the JSON alone."""
     text = inspect.getsource(ast) + "👍🏽 naïve"
     library = tokenizers.Tokenizer.from_str(tokenizer.to_json())
