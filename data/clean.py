@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data.corpus import CorpusError
-
 LARGEST_CODE_FILE = 1_000_000  # bytes; above are catalogues of test cases
 SMALLEST_CODE_FILE = 200  # bytes; below are empty packages and re-exports
 LONGEST_LINE, LONGEST_MEAN_LINE = 1000, 100  # characters (Chen et al. 2021)
@@ -32,6 +30,10 @@ GENERATED_HEADER = re.compile(
     r"|machine.generated)",
     re.IGNORECASE,
 )
+
+
+class Unreadable(Exception):
+    """A file can not be read as text; the message says why, to follow the file's name."""
 
 
 class Rejected(Exception):
@@ -57,20 +59,20 @@ def read_code(path: Path) -> str:
     """The text of a Python file: UTF-8, or what its coding line declares (PEP 263), with newlines as line ends.
 
     Raises:
-        CorpusError: the file can not be read as text; the message says why.
+        Unreadable: the file can not be read as text; the message says why.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CorpusError(f"can not be read ({error.strerror})") from error
+        raise Unreadable(f"can not be read ({error.strerror})") from error
     if b"\0" in content:
-        raise CorpusError("holds a NUL byte, so it is not text")
+        raise Unreadable("holds a NUL byte, so it is not text")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = content.decode(encoding)
         text.encode()  # an encoding such as utf-7 can hide surrogates, which no UTF-8 file can hold
     except (SyntaxError, UnicodeError, LookupError) as error:
-        raise CorpusError("is neither UTF-8 nor in an encoding that its first two lines declare") from error
+        raise Unreadable("is neither UTF-8 nor in an encoding that its first two lines declare") from error
     return with_newlines(text)
 
 
@@ -115,7 +117,7 @@ def read_chapters(path: Path) -> Iterator[str]:
     """Yield a book of any size in stretches of at most `CHAPTER` bytes, cut at blank lines where there are any.
 
     Raises:
-        CorpusError: before the first stretch, if the file is not UTF-8 text.
+        Unreadable: before the first stretch, if the file is not UTF-8 text.
     """
     _check_book(path)
     lines: list[str] = []
@@ -140,10 +142,10 @@ def _check_book(path: Path) -> None:
         with open(path, "rb") as book:
             while block := book.read(1 << 20):
                 if b"\0" in block:
-                    raise CorpusError("holds a NUL byte, so it is not UTF-8 text")
+                    raise Unreadable("holds a NUL byte, so it is not UTF-8 text")
                 decoder.decode(block)
         decoder.decode(b"", final=True)
     except OSError as error:
-        raise CorpusError(f"can not be read ({error.strerror})") from error
+        raise Unreadable(f"can not be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise CorpusError("is not UTF-8 text; save it as UTF-8 to have it in") from error
+        raise Unreadable("is not UTF-8 text; save it as UTF-8 to have it in") from error

@@ -14,7 +14,7 @@ import numpy
 from tqdm import tqdm
 
 from data import clean
-from data.corpus import CorpusError, as_document, explained
+from data.corpus import as_document, explained
 from data.deduplicate import signature
 from data.manifest import Source
 
@@ -67,8 +67,7 @@ class Library:
         encoded, escaped = as_document(text)
         self.escaped += escaped
         try:
-            self._file.seek(self._end)
-            self._file.write(encoded)
+            self._write(encoded)
         except OSError as error:
             raise explained(error, self._path, self._end) from error
         document = Document(
@@ -77,6 +76,10 @@ class Library:
         self._end += len(encoded)
         self.documents.append(document)
         return document
+
+    def _write(self, encoded: bytes) -> None:
+        self._file.seek(self._end)
+        self._file.write(encoded)
 
     def source_of(self, document: Document) -> Source:
         return self.sources[document.kind, document.source]
@@ -109,11 +112,11 @@ class Library:
                 if source.kind == "code":
                     text = clean.read_code(path)
                     if not text.strip():
-                        raise CorpusError("is empty")
+                        raise clean.Unreadable("is empty")
                     self.add(source, name, text)
                 elif self._add_book(path, name, source) == 0:
-                    raise CorpusError("is empty")
-            except CorpusError as error:
+                    raise clean.Unreadable("is empty")
+            except clean.Unreadable as error:
                 source.left_out.append(f"{source.kind}/{name} {error}")
 
     def _add_collected(self, folder: Path, path: Path, source: Source) -> None:
@@ -130,7 +133,7 @@ class Library:
             self.add(source, name, text)
         except clean.Rejected as reason:
             source.remove(str(reason), size)
-        except CorpusError as error:
+        except clean.Unreadable as error:
             source.remove("undecodable", size)
             source.left_out.append(f"{name} {error}")
 
@@ -144,7 +147,7 @@ class Library:
         try:
             size = path.stat().st_size
         except OSError as error:
-            raise CorpusError(f"can not be read ({error.strerror})") from error
+            raise clean.Unreadable(f"can not be read ({error.strerror})") from error
         source.files += 1
         source.bytes += size
         return size

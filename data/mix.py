@@ -5,6 +5,7 @@ nearly as much as new text), code never does; whichever side is still too large 
 """
 
 import contextlib
+import math
 import random
 import shutil
 import time
@@ -52,7 +53,7 @@ def create_mixed_corpus(
     Raises:
         CorpusError: there is nothing to make a corpus from, or no room to write it.
     """
-    if not code_weight > 0:
+    if not 0 < code_weight < math.inf:
         raise CorpusError(
             f"code_weight is {code_weight}; it has to be above 0, 3 means three bytes of code to one of books"
         )

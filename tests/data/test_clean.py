@@ -5,8 +5,7 @@ import tracemalloc
 import pytest
 
 from data import clean
-from data.clean import Rejected, check_code, read_chapters, read_code, reason_by_path
-from data.corpus import CorpusError
+from data.clean import Rejected, Unreadable, check_code, read_chapters, read_code, reason_by_path
 
 GOOD = """import math
 
@@ -42,14 +41,14 @@ def test_encodings_that_are_declared_are_honoured_and_line_ends_become_newlines(
 )
 def test_what_is_not_text_says_why(tmp_path, content, why):
     (tmp_path / "file.py").write_bytes(content)
-    with pytest.raises(CorpusError, match=why):
+    with pytest.raises(Unreadable, match=why):
         read_code(tmp_path / "file.py")
 
 
 def test_an_unreadable_file_says_why(tmp_path):
-    with pytest.raises(CorpusError, match="can not be read"):
+    with pytest.raises(Unreadable, match="can not be read"):
         read_code(tmp_path)  # a folder; permissions do not stop root
-    with pytest.raises(CorpusError, match="can not be read"):
+    with pytest.raises(Unreadable, match="can not be read"):
         list(read_chapters(tmp_path))
 
 
@@ -125,7 +124,7 @@ def test_a_book_is_taken_whole_or_not_at_all(tmp_path):
     path = tmp_path / "book.txt"
     for ending in (b"na\xefve", b"\0", "ä".encode()[:1]):
         path.write_bytes(b"A good line.\n\n" * 20_000 + ending)
-        with pytest.raises(CorpusError):
+        with pytest.raises(Unreadable):
             next(read_chapters(path))
 
 
