@@ -1,6 +1,7 @@
-"""What the tests of this room share: a small tokenizer, a tiny model, and a folder that stands in for the user's data."""
+"""What the tests of this room share: a small tokenizer, a tiny model, and a stand-in for data/processed."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def random_text(lines: int, seed: int = 0) -> str:
+def _random_text(lines: int, seed: int = 0) -> str:
     """Indented lines of words of one to four bytes a character: where a cut could go wrong, it will."""
     dice = random.Random(seed)
     return "".join(
@@ -32,9 +33,14 @@ def random_text(lines: int, seed: int = 0) -> str:
 
 
 @pytest.fixture(scope="session")
+def random_text() -> Callable[[int, int], str]:
+    return _random_text
+
+
+@pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     """A vocabulary of 320 tokens, so that characters of several bytes come in several tokens."""
-    return Tokenizer.train([random_text(300, seed=99)], vocab_size=320)
+    return Tokenizer.train([_random_text(300, seed=99)], vocab_size=320)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +63,7 @@ def model(config) -> GPT:
 def corpus(tmp_path) -> Path:
     """Three documents in a file of the user's own."""
     path = tmp_path / "my_corpus.txt"
-    path.write_text("<|endoftext|>\n".join(random_text(60, seed) for seed in (1, 2, 3)), encoding="utf-8")
+    path.write_text("<|endoftext|>\n".join(_random_text(60, seed) for seed in (1, 2, 3)), encoding="utf-8")
     return path
 
 

@@ -10,7 +10,7 @@ PROBLEMS = "these settings can not be run"
 
 def test_config_at_the_top_of_the_script_is_the_default_preset():
     """A value of CONFIG counts as edited when it differs from the preset: a stale copy would override the presets."""
-    assert CONFIG == {"preset": "default", **PRESETS["default"]}
+    assert {"preset": "default", **PRESETS["default"]} == CONFIG
 
 
 def test_presets_only_name_known_keys_and_each_of_them_can_run():
@@ -129,7 +129,7 @@ def test_zero_is_allowed_where_it_means_none():
 def test_numbers_that_do_not_go_together_are_refused_with_a_proposal():
     with pytest.raises(SettingsError, match="warmup_steps 50 leaves nothing of max_steps 20; try --warmup_steps 2"):
         read_settings(CONFIG, ["--max_steps", "20"])
-    with pytest.raises(SettingsError, match="dropout is 1.0; it must be below 1"):
+    with pytest.raises(SettingsError, match=r"dropout is 1\.0; it must be below 1"):
         read_settings(CONFIG, ["--dropout", "1"])
 
 
