@@ -166,6 +166,8 @@ def test_the_seed_decides_the_order_and_nothing_else_does(make):
     assert first["mixed_corpus"] != other["mixed_corpus"]
     assert sorted(first["code_corpus"]) == sorted(other["code_corpus"])
     assert first["code_corpus"] != sorted(first["code_corpus"])
+    kinds = [is_code(document) for document in first["mixed_corpus"]]
+    assert kinds not in (sorted(kinds), sorted(kinds, reverse=True)), "code and books are not mingled"
     assert first["heldout_code"] == other["heldout_code"]
     assert manifest["settings"] == {"code_weight": 3, "only_own": False, "seed": 1}
 
