@@ -123,19 +123,26 @@ def _decontaminated(
             lambda one: library.read(heldout[one]), lambda other: library.read(training[other]),
         )
     ]  # fmt: skip
-    repeated_by_own = {held for held, seen in pairs if seen.own}
-    if repeated_by_own and len(repeated_by_own) == len(heldout):
+    seen_by_own = {held for held, seen in pairs if seen.own}
+    if len(seen_by_own) == len(heldout):
         notes.append(f"heldout_{heldout[0].kind}: all of it is much like your own files, which stay in training, so "
                      "its loss says little about text that the model has not seen")  # fmt: skip
-        repeated_by_own = set()
-    for document in repeated_by_own:
-        library.source_of(document).remove("held out, but your own files repeat it", document.size)
-        notes.append(f"no longer held out, since your own files repeat it: {document.source}/{document.path}")
-    repeating = {seen for held, seen in pairs if not seen.own and held not in repeated_by_own}
+        seen_by_own = set()
+    no_longer = [document for document in heldout if document in seen_by_own]
+    if no_longer:
+        names = [f"{document.source}/{document.path}" for document in no_longer[:3]]
+        others = f" and {len(no_longer) - 3} more" if len(no_longer) > 3 else ""
+        notes.append(
+            f"no longer held out, since files of yours in training are much like it: {', '.join(names)}{others}"
+        )
+    repeating = {seen for held, seen in pairs if not seen.own and held not in seen_by_own}
     for document in repeating:
         library.source_of(document).remove("repeats a held-out document", document.size)
-    kept_training = [document for document in training if document not in repeating]
+    for document in no_longer:
+        if not document.own:
+            library.source_of(document).remove("held out, but your own files repeat it", document.size)
+    own_again = [document for document in no_longer if document.own]
     return (
-        kept_training + [document for document in repeated_by_own if document.own],
-        [document for document in heldout if document not in repeated_by_own],
+        [document for document in training if document not in repeating] + own_again,
+        [document for document in heldout if document not in seen_by_own],
     )

@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (CorpusError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped: run it again to go on from here", file=sys.stderr)
+        return 2
     for line in report.collected:
         print(f"  + {line}")
     for line in report.left_out:

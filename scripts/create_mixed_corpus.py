@@ -59,6 +59,9 @@ def run(options: argparse.Namespace) -> int:
     except (CorpusError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped: the corpora that were there are unchanged", file=sys.stderr)
+        return 2
     return 0
 
 

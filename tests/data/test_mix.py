@@ -222,6 +222,16 @@ def test_only_own_takes_nothing_else_and_holds_out_the_last_documents(make, raw)
     assert {source["name"] for source in manifest["sources"]} == {"own"}
 
 
+def test_own_files_that_repeat_each_other_are_in_training_rather_than_held_out(make, raw, capsys):
+    for number in range(40):
+        put(raw / "code" / f"m{number:02}.py", module(number))
+    put(raw / "code" / "m40.py", module(0))
+    corpora, manifest = make(only_own=True)
+    assert corpora["heldout_code"] == [module(39)]
+    assert corpora["code_corpus"].count(module(0)) == 2
+    assert "no longer held out" in capsys.readouterr().out and source_in(manifest, "own")["removed"] == {}
+
+
 def test_a_single_own_file_is_held_out_by_its_last_lines(make, raw):
     text = module(1)
     put(raw / "code" / "mine.py", text)
