@@ -32,7 +32,6 @@ STANDARD_LIBRARY = "python-stdlib"
 TOPICS = "python-topics"
 NOT_THE_LIBRARY = {"site-packages", "dist-packages", "test", "__pycache__", "pydoc_data"}
 DOWNLOADS_AT_ONCE = 6
-PASSPORT = ("name", "version", "licence", "kind", "sha256", "books")  # what source.json keeps of a pinned entry
 # Every term of a licence has to be one of these. MPL is not: it asks for changed files to be published.
 PERMISSIVE = re.compile(
     r"(MIT(-CMU| No Attribution)?|HPND|(New |Modified |Simplified )?BSD|0BSD|BSD-[\w-]+|Apache([ -]?2(\.0)?)?"
@@ -75,6 +74,7 @@ def collect_pinned(raw: Path, sources: Path, report: Report) -> None:
     wanted += [(raw / "books", pinned) for pinned in json.loads((sources / "books.json").read_text("utf-8"))]
     missing = []
     for place, pinned in wanted:
+        pinned.pop("why")  # a reason to read, not a fact about the source
         if _is_present(place / "collected" / pinned["name"], pinned):
             report.present.append(pinned["name"])
         elif place.name == "code" and not is_permissive(pinned["licence"]):
@@ -103,9 +103,8 @@ def collect_pinned(raw: Path, sources: Path, report: Report) -> None:
 
 
 def _keep_pinned(place: Path, pinned: dict, archive: Path, report: Report) -> None:
-    about = {key: pinned[key] for key in PASSPORT if key in pinned}
     read = _books_in if place.name == "books" else _code_in
-    _keep_source(place, about, lambda: read(archive, pinned), report)
+    _keep_source(place, pinned, lambda: read(archive, pinned), report)
 
 
 def canonical(name: str) -> str:
@@ -155,7 +154,7 @@ def _is_present(folder: Path, about: dict) -> bool:
         return False
     if "sha256" in about and "sha256" not in kept:
         return True  # the installation has this package itself
-    return all(kept.get(key) == about.get(key) for key in ("version", "sha256"))
+    return all(kept.get(key) == value for key, value in about.items())
 
 
 def _keep_source(place: Path, about: dict, files: Callable[[], Iterable[tuple[str, bytes]]], report: Report) -> None:

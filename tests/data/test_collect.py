@@ -194,7 +194,7 @@ def pinned(tmp_path, monkeypatch):
     sources = tmp_path / "sources"
     sources.mkdir()
     sha256 = "0" * 64
-    common = {"version": "1", "kind": "sdist", "sha256": sha256}
+    common = {"version": "1", "kind": "sdist", "sha256": sha256, "why": "for the test"}
     (sources / "code_packages.json").write_text(
         json.dumps([{"name": "tool", "licence": "MIT", "take": ["tool/"], **common}])
     )
@@ -249,6 +249,11 @@ def test_pinned_sources_are_unpacked_as_their_list_says(pinned, tmp_path):
     archives.clear()  # nothing is fetched a second time
     collect_pinned(tmp_path / "raw", sources, again)
     assert again.present == ["tool", "novels", "verses"] and again.left_out == []
+    changed = (sources / "books.json").read_text().replace("A Novel", "The Novel")
+    (sources / "books.json").write_text(changed)
+    edited = Report()
+    collect_pinned(tmp_path / "raw", sources, edited)
+    assert edited.present == ["tool", "verses"], "an edited list is collected anew"
 
 
 def test_an_archive_that_is_refused_halfway_leaves_nothing(pinned, tmp_path):
