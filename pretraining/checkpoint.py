@@ -5,9 +5,9 @@ the tokenizer and the context length trained at, so one file is all that generat
 is a dictionary of tensors and plain values, which `torch.load(weights_only=True)` reads without trusting it.
 """
 
+import contextlib
 import errno
 import os
-import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,15 +56,17 @@ def save_checkpoint(values: dict, path: Path) -> None:
             os.fsync(folder)
             os.close(folder)
     except (OSError, RuntimeError) as error:  # torch's writer wraps a full disk in a RuntimeError
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise CheckpointError(_write_failure(path, error)) from error
 
 
 def _write_failure(path: Path, error: Exception) -> str:
     """Say what kept a checkpoint from being written and what helps."""
-    folder = path.parent if path.parent.is_dir() else path.parent.parent
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(folder).free
-    if getattr(error, "errno", None) == errno.ENOSPC or free < 1 << 26 or "write" in str(error).lower():
+    writer_failed = isinstance(error, RuntimeError) and "write" in str(error).lower()
+    if writer_failed or free < 1 << 26 or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"the disk is full: {path} could not be written ({free / 1e6:,.0f} MB free). Earlier checkpoints are "
             "untouched. Free some space (old runs are in checkpoints/archive) and run the same command to go on"
@@ -79,7 +81,7 @@ def load_checkpoint(path: str | Path) -> dict:
         raise CheckpointError(f"there is no checkpoint {path}. {_offer(path.parent)}")
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # damaged bytes end torch's reader in a dozen ways: KeyError, struct.error, ...
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path} is damaged or not a checkpoint ({reason}). {_offer(path.parent)}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:

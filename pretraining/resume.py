@@ -119,10 +119,15 @@ def fits(checkpoint: dict, identity: dict, resume: str) -> bool:
 
 
 def archive_run(folder: Path, log_path: Path) -> Path | None:
-    """Move a run's checkpoints and its log to `folder`/archive/<start>-<config>; returns where, or None for nothing."""
+    """Move a run's checkpoints and its log to `folder`/archive/<start>-<config>; returns where, or None for nothing.
+
+    What else lies at `log_path` is moved along: the log of a run in another folder, or a file that is no log.
+    """
     log = read_log(log_path)
     log_is_ours = log is not None and log["run"].get("checkpoint_dir") == str(folder)
-    files = sorted(folder.glob("*.pt")) + ([log_path] if log_is_ours else [])
+    log_name = "training_log.json" if log_is_ours else f"other_{log_path.name}"  # the fresh run will write there
+    checkpoints = sorted(folder.glob("*.pt"))
+    files = checkpoints + ([log_path] if log_path.is_file() else [])
     if not files:
         return None
     started = log["run"]["started"] if log_is_ours else _timestamp(min(path.stat().st_mtime for path in files))
@@ -134,8 +139,10 @@ def archive_run(folder: Path, log_path: Path) -> Path | None:
         number += 1
     try:
         target.mkdir(parents=True)
-        for path in files:
-            os.replace(path, target / path.name) if path.parent == folder else _move(path, target / "training_log.json")
+        for path in checkpoints:
+            os.replace(path, target / path.name)
+        if log_path.is_file():
+            _move(log_path, target / log_name)
     except OSError as error:
         raise CheckpointError(f"the earlier run could not be moved to {target}: {error}") from None
     return target

@@ -60,4 +60,5 @@ def read_log(path: Path) -> dict | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and "train" in content else None
+    is_log = isinstance(content, dict) and isinstance(content.get("run"), dict) and "train" in content
+    return content if is_log else None
