@@ -24,17 +24,21 @@ class DeviceError(ValueError):
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     """The device to use and why. `name` is auto, cpu, cuda, cuda:1 or mps. Raises DeviceError when it is not here."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = name.split(":", maxsplit=1)[0]
     if name == "auto":
         if available["cuda"]:
             return torch.device("cuda"), f"an NVIDIA GPU is here: {torch.cuda.get_device_name()}"
         if available["mps"]:
             return torch.device("mps"), "an Apple GPU is here"
         return torch.device("cpu"), f"no GPU was found; {torch.get_num_threads()} threads"
-    if not available.get(kind):
+    try:
+        device = torch.device(name)
+    except RuntimeError:  # not a name of anything
+        device = None
+    number_missing = device and device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if device is None or number_missing or not available.get(device.type):
         here = ", ".join(kind for kind, found in available.items() if found)
         raise DeviceError(f"the device {name!r} is not here; found: {here}. Leave out --device to choose by itself")
-    return torch.device(name), "chosen with --device"
+    return device, "chosen with --device"
 
 
 def choose_precision(device: torch.device, setting: str = "auto") -> tuple[torch.dtype, str]:
