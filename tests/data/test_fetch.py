@@ -80,8 +80,9 @@ def test_indexes_that_are_not_there_break_nothing(shelf, tmp_path):
             client.fetch({**pinned, "version": "2.0"}, tmp_path)
 
 
-def test_a_network_that_does_not_answer_is_asked_once(shelf, tmp_path):
+def test_a_network_that_does_not_answer_is_asked_once(shelf, tmp_path, monkeypatch):
     _, pinned = shelf
+    monkeypatch.setenv("NO_PROXY", "*")
     with package_client(PipSettings(index_url="http://127.0.0.1:9/simple")) as client:
         with pytest.raises(CorpusError, match="no network"):
             client.fetch(pinned, tmp_path)
