@@ -1,6 +1,7 @@
 """The learning rate over a run: a jump or a tail above zero costs loss that nobody would trace back to here."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_the_factor_stays_between_zero_and_one_and_reaches_one(schedule, total, 
 @pytest.mark.parametrize("schedule", FALLING)
 def test_falling_shapes_never_rise_again_and_end_at_zero_where_the_run_ends(schedule):
     values = curve(schedule)
-    assert all(later <= earlier for earlier, later in zip(values[20:], values[21:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(values[20:]))
     assert values[-1] == pytest.approx(0.0, abs=1e-12)
     assert values[-2] < 0.02, "the last step is already small"
 
@@ -47,7 +48,7 @@ def test_the_end_moves_with_the_length_of_the_run(schedule):
 def test_no_step_jumps(schedule):
     """A jump upwards is what warm-up exists to prevent."""
     values = curve(schedule, total=2000, warmup=100)
-    assert max(abs(a - b) for a, b in zip(values, values[1:], strict=False)) < 0.011
+    assert max(abs(a - b) for a, b in pairwise(values)) < 0.011
 
 
 def test_the_shapes_are_those_that_their_names_say():
