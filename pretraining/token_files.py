@@ -95,7 +95,7 @@ def _write_tokens(corpus: Path, path: Path, tokenizer: Tokenizer, corpus_sha256:
     try:
         with (
             open(temporary, "wb") as file,
-            tqdm(total=size, unit="B", unit_scale=True, desc="[Dataset] tokens", leave=False) as bar,
+            tqdm(total=size, unit="B", unit_scale=True, desc="[Dataset] tokens", leave=False, disable=None) as bar,
         ):
             for batch in _batches(_mark_tail(read_pieces(corpus), int(size * (1 - OWN_HELD_OUT_SHARE)))):
                 encoded = tokenizer.encode_batch([piece.text for piece, _ in batch])

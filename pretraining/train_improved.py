@@ -122,7 +122,7 @@ def train(settings: dict, processes: Processes) -> int:
 
 def take_all_steps(run: Run, request: "StopRequest") -> bool:
     """The training loop. Returns whether it was stopped before its end; either way the last state is saved."""
-    main_process, stop = run.processes.is_main, False
+    main_process, first_step, stop = run.processes.is_main, run.step, False
     if main_process and not run.log.content["validation"]:
         record_validation(run)
         run.save_last()
@@ -134,7 +134,7 @@ def take_all_steps(run: Run, request: "StopRequest") -> bool:
                 bar.total = run.total_steps
                 if main_process:
                     run.save_last()  # what was measured must survive whatever comes
-            if main_process and bar.n == bar.initial + TIMED_STEPS.stop:
+            if main_process and run.step == first_step + TIMED_STEPS.stop:
                 tell_expected_end(run)
             if run.due("log_interval"):
                 record_loss(run, bar)
@@ -173,14 +173,13 @@ class StopRequest:
 
 
 def progress_bar(run: Run) -> tqdm:
-    """Steps done, speed and time left; calm when the output is not a terminal."""
+    """Steps done, speed and time left, drawn where there is a terminal."""
     return tqdm(
         initial=run.step,
         total=run.total_steps,
         unit="step",
         dynamic_ncols=True,
-        mininterval=0.5 if sys.stderr.isatty() else 60,
-        disable=not run.processes.is_main,
+        disable=not (run.processes.is_main and sys.stderr.isatty()),
     )
 
 
@@ -188,11 +187,12 @@ def record_loss(run: Run, bar: tqdm) -> None:
     """Print and log the mean loss since the last time."""
     entry = run.report()
     run.log.add("train", entry)
-    bar.set_postfix_str(f"{entry['tokens_per_second']:,.0f} tokens/s")
+    speed = f"{entry['tokens_per_second']:,.0f} tokens/s"
+    bar.set_postfix_str(speed)
     if run.processes.is_main:
         tqdm.write(
             f"Step {entry['step']}: loss = {entry['loss']:.3f}, ppl = {entry['perplexity']:.1f}, "
-            f"lr = {entry['learning_rate']:.1e}"
+            f"lr = {entry['learning_rate']:.1e}" + (f", {speed}" if bar.disable else "")
         )
 
 
