@@ -50,6 +50,14 @@ def test_a_large_document_in_pieces_gives_the_tokens_of_the_whole(tmp_path, toke
     assert tokens == [tokenizer.end_of_text_id, *tokenizer.encode(text)]
 
 
+def test_pieces_and_tail_of_one_document_do_not_start_new_ones(tmp_path, tokenizer, random_text, monkeypatch):
+    monkeypatch.setattr(corpus_module, "LARGEST_PIECE", 500)
+    (tmp_path / "corpus.txt").write_text(random_text(400), encoding="utf-8")
+    made = tokenize_corpus(tmp_path / "corpus.txt", tokenizer)
+    assert made.tail_token < made.tokens
+    assert (made.open() == tokenizer.end_of_text_id).sum() == 1
+
+
 def test_a_second_run_uses_the_cache(corpus, tokenizer, capsys):
     first = tokenize_corpus(corpus, tokenizer)
     assert not was_cached(capsys)
