@@ -3,7 +3,7 @@
     python pretraining/generate.py --prompt "def fibonacci(n):" --temperature 0.5
 
 Without `--prompt` it answers the prompt of the block below and then, in a terminal, any others you type. How a token
-is drawn is in sampling.py.
+is drawn is in sampling.py, how tokens become characters in text_stream.py.
 """
 
 import sys
@@ -18,12 +18,17 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from model.architecture.model import GPT
 from pretraining.checkpoint import CheckpointError, TrainedModel, best_checkpoint, load_trained_model
 from pretraining.device import DeviceError, choose_device, self_check
-from pretraining.sampling import SamplingError, SamplingSettings, generate_texts, sample_generator
+from pretraining.sampling import SamplingError, SamplingSettings, sample_generator
+from pretraining.text_stream import generate_texts
 from tokenizer.bpe import Tokenizer, TokenizerError
+
+if TYPE_CHECKING:
+    import torch  # at run time model/__init__.py is the first to import it, and says so where it is missing
 
 # ------------------------------------------------ settings to edit ------------------------------------------------
 SETTINGS = {
@@ -40,7 +45,7 @@ SETTINGS = {
 def generate(
     model: GPT,
     tokenizer: Tokenizer,
-    device: str = "cpu",
+    device: "torch.device | str",
     *,
     prompt: str = "",
     max_new_tokens: int = 100,
@@ -113,7 +118,7 @@ def write_answers(trained: TrainedModel, prompt: str, settings: SamplingSettings
     if num_samples == 1:
         print(prompt, end="", flush=True)
     try:
-        for row, text in tqdm(pieces, unit=" tokens", leave=False, disable=num_samples == 1):
+        for row, text in tqdm(pieces, unit=" tokens", leave=False, disable=num_samples == 1 or None):
             tokens += 1
             texts[row] += text
             if num_samples == 1:

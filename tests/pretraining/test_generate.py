@@ -13,7 +13,8 @@ from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining import generate as script
 from pretraining.checkpoint import CheckpointError, save_checkpoint
-from pretraining.sampling import SamplingSettings, generate_texts, sample_generator
+from pretraining.sampling import SamplingSettings, sample_generator
+from pretraining.text_stream import generate_texts
 from tokenizer.bpe import Tokenizer, TokenizerError
 
 KNOWN = 'def hi():\n    return "né 🎉"\n\nprint(hi())\n'
@@ -22,7 +23,7 @@ CONTEXT = 48
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Two threads on matrices this small only wait for each other, most of all on a busy machine."""
+    """As in conftest.py, but in time for the model that this whole file shares."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
