@@ -141,9 +141,9 @@ class Run:
     # -- looking ----------------------------------------------------------------------------------------------------
 
     def check_finite(self) -> None:
-        """Raise TrainingFailed if a loss or gradient since the last report was not a finite number."""
-        if not math.isfinite((self.loss_sum + self.norm_sum).item()):
-            first, rate = self.step - self.unreported_steps + 1, self.settings["learning_rate"]
+        """Raise TrainingFailed if a loss or gradient since the last report, or on held-out text, was not finite."""
+        if not math.isfinite((self.loss_sum + self.norm_sum).item() + sum(self.losses.values())):
+            first, rate = self.step - max(1, self.unreported_steps) + 1, self.settings["learning_rate"]
             raise TrainingFailed(
                 f"the loss stopped being a finite number between step {first} and step {self.step}. Likely causes: a "
                 f"learning_rate that is too high (try --learning_rate {rate / 3:.1e}), too short a warm-up (try "
@@ -176,6 +176,7 @@ class Run:
         started = time.monotonic()
         results = {text.name: validate(self.model, text, self.device, self.precision) for text in self.data.held_out}
         self.losses = {name: result["loss"] for name, result in results.items()}
+        self.check_finite()  # before NaN gets into the log, which could not be written with it
         deciding = self.losses[self.data.held_out[0].name]
         better = self.step > 0 and deciding < self.best_loss
         self.best_loss = min(self.best_loss, deciding) if self.step > 0 else self.best_loss
