@@ -53,7 +53,8 @@ def save_checkpoint(values: dict, path: Path) -> None:
         os.replace(temporary, path)
         if os.name == "posix":  # the new name itself must reach the disk too
             folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
+            with contextlib.suppress(OSError):  # some network disks can not do this for a folder
+                os.fsync(folder)
             os.close(folder)
     except (OSError, RuntimeError) as error:  # torch's writer wraps a full disk in a RuntimeError
         with contextlib.suppress(OSError):

@@ -13,10 +13,10 @@ from pretraining.checkpoint import build_model, load_checkpoint
 from pretraining.dataset import TrainingData, open_tokenizer, open_training_data
 from pretraining.device import DeviceError, choose_device, choose_precision, self_check
 from pretraining.processes import Processes
-from pretraining.resume import archive_run, checkpoint_to_resume, fits, timestamp_now
+from pretraining.resume import ARCHIVED_LOG, archive_run, checkpoint_to_resume, find_log, fits, timestamp_now
 from pretraining.run import Run
 from pretraining.settings import SettingsError, recipe, tokens_per_step
-from pretraining.training_log import TrainingLog, read_log
+from pretraining.training_log import TrainingLog
 from tokenizer.bpe import Tokenizer
 
 
@@ -145,16 +145,19 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
         "corpus_tokens": len(run.data.windows.tokens),
         "settings": settings,
     }
-    earlier = read_log(log_path) if checkpoint else None
-    main_process = run.processes.is_main
-    if main_process and checkpoint is None and (archived := archive_run(run.folder, log_path)):
-        print(f"[Resume] A fresh run starts; the earlier one is kept in {archived}")
-    run.log = TrainingLog(log_path if main_process else None, information)
+    resumed_from = run.folder / "last.pt" if settings["resume"] in ("auto", "last") else Path(settings["resume"])
+    earlier = find_log(information["started"], log_path, resumed_from.with_name(ARCHIVED_LOG)) if checkpoint else None
+    if run.processes.is_main:
+        goes_on_here = checkpoint is not None and resumed_from.parent.resolve() == run.folder.resolve()
+        log_goes_on = find_log(information["started"], log_path) is not None
+        if archived := archive_run(run.folder, log_path, checkpoints=not goes_on_here, log=not log_goes_on):
+            print(f"[Resume] What was there before is kept in {archived}")
+    run.log = TrainingLog(log_path if run.processes.is_main else None, information)
     if checkpoint is None:
         return
     run.restore(checkpoint)
     print(f"[Resume] Going on after step {run.step:,}")
-    if earlier and earlier["run"].get("started") == information["started"]:
+    if earlier:
         run.log.continue_from(earlier, run.step)
     else:
         print(f"[Resume] Its log is not in {log_path}, so the log begins here")

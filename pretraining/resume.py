@@ -5,12 +5,14 @@ gives what the unbroken run would have given. Nothing is ever deleted: what make
 """
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 from pretraining.checkpoint import CheckpointError, load_checkpoint
 from pretraining.training_log import read_log
 
+ARCHIVED_LOG = "training_log.json"
 MAY_LENGTHEN = ("recipe.max_steps", "recipe.max_minutes")
 
 
@@ -118,20 +120,31 @@ def fits(checkpoint: dict, identity: dict, resume: str) -> bool:
     return True
 
 
-def archive_run(folder: Path, log_path: Path) -> Path | None:
-    """Move a run's checkpoints and its log to `folder`/archive/<start>-<config>; returns where, or None for nothing.
+def find_log(started: str, *places: Path) -> dict | None:
+    """The log of the run that began at `started`, at the first of these places that has it."""
+    for path in places:
+        log = read_log(path)
+        if log and log["run"].get("started") == started:
+            return log
+    return None
 
-    What else lies at `log_path` is moved along: the log of a run in another folder, or a file that is no log.
+
+def archive_run(folder: Path, log_path: Path, checkpoints: bool = True, log: bool = True) -> Path | None:
+    """Move what a run is about to write over to `folder`/archive/<start>-<config>: checkpoints, log, or both.
+
+    Returns where, or None when nothing was there. A log of a run in another folder, or a file that is no log, is
+    moved as well, under its own name.
     """
-    log = read_log(log_path)
-    log_is_ours = log is not None and log["run"].get("checkpoint_dir") == str(folder)
-    log_name = "training_log.json" if log_is_ours else f"other_{log_path.name}"  # the fresh run will write there
-    checkpoints = sorted(folder.glob("*.pt"))
-    files = checkpoints + ([log_path] if log_path.is_file() else [])
-    if not files:
+    content = read_log(log_path)
+    is_ours = content is not None and content["run"].get("checkpoint_dir") == str(folder)
+    moves = {path: path.name for path in sorted(folder.glob("*.pt")) if checkpoints}
+    if log and log_path.is_file():
+        moves[log_path] = ARCHIVED_LOG if is_ours else f"other_{log_path.name}"
+    if not moves:
         return None
-    started = log["run"]["started"] if log_is_ours else _timestamp(min(path.stat().st_mtime for path in files))
-    name = f"{started}-{log['run']['config'] if log_is_ours else 'unknown'}"
+    name = f"{_timestamp(min(path.stat().st_mtime for path in moves))}-unknown"
+    if is_ours:
+        name = f"{content['run']['started']}-{content['run']['config']}"
     target = folder / "archive" / name
     number = 2
     while target.exists():
@@ -139,19 +152,11 @@ def archive_run(folder: Path, log_path: Path) -> Path | None:
         number += 1
     try:
         target.mkdir(parents=True)
-        for path in checkpoints:
-            os.replace(path, target / path.name)
-        if log_path.is_file():
-            _move(log_path, target / log_name)
+        for path, new_name in moves.items():
+            shutil.move(path, target / new_name)  # the log may lie on another disk
     except OSError as error:
-        raise CheckpointError(f"the earlier run could not be moved to {target}: {error}") from None
+        raise CheckpointError(f"what was there could not be moved to {target}: {error}") from None
     return target
-
-
-def _move(source: Path, target: Path) -> None:
-    """Move a file that may lie on another disk."""
-    target.write_bytes(source.read_bytes())
-    source.unlink()
 
 
 def _timestamp(seconds: float) -> str:

@@ -65,6 +65,7 @@ class Run:
         self._earlier_seconds = 0.0
         self._started = self._interval_started = self._saved = time.monotonic()
         self._step_seconds: list[float] = []
+        self._length_checked = (0, 0.0)  # step and seconds when the length was last held against the clock
         self.validation_seconds = 0.0
 
     # -- progress ---------------------------------------------------------------------------------------------------
@@ -83,7 +84,10 @@ class Run:
     def learning_rate(self) -> float:
         """The rate of the step that comes next."""
         total = self.total_steps or self.settings["max_steps"]
-        factor = learning_rate_factor(self.step, total, self.settings["warmup_steps"], self.settings["schedule"])
+        warmup = self.settings["warmup_steps"]
+        if self.settings["max_minutes"]:  # few steps may fit into the time: most of them are not for warming up
+            warmup = min(warmup, max(1, total // 5))
+        factor = learning_rate_factor(self.step, total, warmup, self.settings["schedule"])
         return self.settings["learning_rate"] * factor
 
     def due(self, interval: str) -> bool:
@@ -125,12 +129,28 @@ class Run:
         return [tensor.to(self.device) for tensor in tensors]
 
     def decide_length(self) -> bool:
-        """After the timed steps: fit the number of steps to the time limit; returns whether it was decided now."""
-        if len(self._step_seconds) < TIMED_STEPS.stop or self.total_steps is not None:
+        """Fit the number of steps to the time limit, if there is one; returns whether it was decided now.
+
+        First after the timed steps, while the rate still warms up. Later only downwards, at validations, when the
+        machine has become so slow (other work, heat) that the rest would take over a tenth longer than is left: the
+        schedule then comes down sooner instead of being cut off.
+        """
+        limit = self.settings["max_minutes"]
+        first_time = self.total_steps is None
+        ready = len(self._step_seconds) == TIMED_STEPS.stop if first_time else self.due("eval_interval")
+        if not limit or not ready or self.finished:
             return False
-        left = self.settings["max_minutes"] * 60 - self.seconds - self.validation_seconds
-        fitting = self.step + max(1, int(left / self.seconds_per_step()))
-        self.total_steps = self.processes.from_main(min(fitting, self.settings["max_steps"]))
+        if first_time:
+            seconds_per_step, most = self.seconds_per_step(), self.settings["max_steps"]
+        else:
+            step, seconds = self._length_checked
+            seconds_per_step, most = (self.seconds - seconds) / (self.step - step), self.total_steps
+        self._length_checked = (self.step, self.seconds)
+        fitting = self.step + max(1, int((limit * 60 - self.seconds - self.validation_seconds) / seconds_per_step))
+        fitting = self.processes.from_main(fitting)
+        if not first_time and fitting - self.step > (most - self.step) / 1.1:
+            return False
+        self.total_steps = min(fitting, most)
         return True
 
     def seconds_per_step(self) -> float:
@@ -256,6 +276,7 @@ class Run:
         self.norm_sum.copy_(training["norm_sum"])
         self.unreported_steps = training["unreported_steps"]
         self._earlier_seconds = training["seconds"]
+        self._length_checked = (self.step, self.seconds)
         if self.total_steps is not None and self.step >= self.total_steps:
             raise SettingsError(
                 f"this run has done {self.step:,} steps already; --max_steps {self.total_steps} does not lengthen it"

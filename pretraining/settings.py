@@ -84,6 +84,7 @@ WHOLE_NUMBERS = (
     "log_interval seed"
 ).split()
 NUMBERS = ("learning_rate", "weight_decay", "grad_clip", "dropout", "max_minutes")
+RESUME_WORDS = ("auto", "none", "last")  # anything else is a path
 MAY_BE_NONE = ("dropout", "max_minutes", "init_from")
 MAY_BE_ZERO = ("warmup_steps", "weight_decay", "grad_clip", "dropout", "seed")
 PATHS = ("corpus_file", "config_path", "tokenizer_path", "checkpoint_dir", "log_path")
@@ -118,6 +119,10 @@ def read_settings(config: dict, arguments: list[str] | None = None, description:
         raise SettingsError("these settings can not be run:\n  " + "\n  ".join(problems))
     for key in PATHS:
         settings[key] = str(ROOT / settings[key])
+    if settings["resume"] not in RESUME_WORDS:
+        settings["resume"] = str(ROOT / settings["resume"])
+    if settings["init_from"] is not None:
+        settings["init_from"] = str(ROOT / settings["init_from"])
     return settings
 
 

@@ -123,18 +123,18 @@ def train(settings: dict, processes: Processes) -> int:
 def take_all_steps(run: Run, request: "StopRequest") -> bool:
     """The training loop. Returns whether it was stopped before its end; either way the last state is saved."""
     main_process, first_step, stop = run.processes.is_main, run.step, False
-    if main_process and not run.log.content["validation"]:
+    if main_process and run.step == 0:
         record_validation(run)
-        run.save_last()
     with progress_bar(run) as bar:
         while not run.finished and not stop:
             stop = run.take_step(stop=request.signal is not None)
             bar.update()
-            if run.decide_length():
+            decided = run.decide_length()
+            if decided:
                 bar.total = run.total_steps
                 if main_process:
                     run.save_last()  # what was measured must survive whatever comes
-            if main_process and run.step == first_step + TIMED_STEPS.stop:
+            if main_process and (decided or run.step == first_step + TIMED_STEPS.stop):
                 tell_expected_end(run)
             if run.due("log_interval"):
                 record_loss(run, bar)

@@ -187,7 +187,7 @@ def test_running_out_of_memory_names_the_setting_to_change(place, monkeypatch, c
 def test_a_second_training_in_the_same_folder_is_turned_away(place):
     first = start(place, flags(place, max_steps=5000, checkpoint_interval=5000, log_interval=50))
     try:
-        while not (place / "run" / "last.pt").is_file():
+        while not (place / "run.json").is_file():
             time.sleep(0.05)
             assert first.poll() is None, first.communicate()[0]
         second = start(place, flags(place))
@@ -206,7 +206,7 @@ def test_another_recipe_starts_afresh_and_archives_what_was_there(place, capsys)
     (archived,) = (place / "run" / "archive").iterdir()
     assert (archived / "best.pt").read_bytes() == earlier
     assert (archived / "training_log.json").is_file()
-    assert f"the earlier one is kept in {archived}" in capsys.readouterr().out
+    assert f"What was there before is kept in {archived}" in capsys.readouterr().out
 
 
 def test_a_finished_run_can_be_lengthened_and_says_so_if_it_can_not(place, capsys):
@@ -218,6 +218,30 @@ def test_a_finished_run_can_be_lengthened_and_says_so_if_it_can_not(place, capsy
     assert main(flags(place, resume="last", max_steps=24)) == 0
     assert list(losses(place)) == list(range(1, 25))
     assert not (place / "run" / "archive").exists()
+
+
+def test_an_archived_run_can_go_on_and_spares_the_one_that_took_its_place(place):
+    assert main(flags(place)) == 0
+    assert main(flags(place, learning_rate=1e-4)) == 0
+    (archived,) = (place / "run" / "archive").iterdir()
+    newer = {path.name: path.read_bytes() for path in (place / "run").glob("*.pt")}
+    assert main(flags(place, resume=archived / "last.pt", max_steps=16)) == 0
+    assert list(losses(place)) == list(range(1, 17)), "its own log goes on"
+    (kept,) = [folder for folder in (place / "run" / "archive").iterdir() if folder != archived]
+    assert {path.name: path.read_bytes() for path in kept.glob("*.pt")} == newer
+    assert json.loads((kept / "training_log.json").read_text())["status"] == "finished"
+
+
+def test_nan_first_seen_on_held_out_text_fails_as_well(place, monkeypatch, capsys):
+    def poisoned(self):
+        with torch.no_grad():
+            self.model.head.weight.fill_(float("nan"))
+        return validate(self)
+
+    validate = Run.validate
+    monkeypatch.setattr(Run, "validate", poisoned)
+    assert main(flags(place, log_interval=100)) == 1
+    assert "stopped being a finite number" in capsys.readouterr().err
 
 
 def test_fine_tuning_starts_from_given_weights(place):
@@ -262,6 +286,21 @@ def test_a_time_limit_is_turned_into_steps_that_the_schedule_ends_with(place):
     last = log["train"][-1]
     assert 13 < last["step"] < 100_000
     assert last["learning_rate"] < 0.02 * 3e-3, "the rate has come down to nearly nothing at the fitted end"
+
+
+def test_a_machine_that_becomes_slow_gets_fewer_steps_instead_of_more_time(place, monkeypatch):
+    take_step = Run.take_step
+
+    def slowing_down(self, stop):
+        if self.step >= 20:
+            time.sleep(0.1)
+        return take_step(self, stop)
+
+    monkeypatch.setattr(Run, "take_step", slowing_down)
+    started = time.monotonic()
+    assert main(flags(place, max_steps=100_000, max_minutes=0.1, checkpoint_interval=1000, eval_interval=10)) == 0
+    assert time.monotonic() - started < 12, "six seconds were asked for; at twenty steps some hundreds seemed to fit"
+    assert json.loads((place / "run.json").read_text())["train"][-1]["learning_rate"] < 0.1 * 3e-3
 
 
 @pytest.mark.parametrize(
