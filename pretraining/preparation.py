@@ -2,6 +2,7 @@
 
 import math
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -134,6 +135,7 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
     """Open the log and take over the state of `checkpoint`, or make room for a fresh run."""
     settings, log_path = run.settings, Path(run.settings["log_path"])
     information = {
+        "id": checkpoint["training"]["id"] if checkpoint else secrets.token_hex(4),
         "started": checkpoint["training"]["started"] if checkpoint else timestamp_now(),
         "preset": settings["preset"],
         "config": Path(settings["config_path"]).stem.removesuffix("_config"),
@@ -146,10 +148,10 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
         "settings": settings,
     }
     resumed_from = run.folder / "last.pt" if settings["resume"] in ("auto", "last") else Path(settings["resume"])
-    earlier = find_log(information["started"], log_path, resumed_from.with_name(ARCHIVED_LOG)) if checkpoint else None
+    earlier = find_log(information["id"], log_path, resumed_from.with_name(ARCHIVED_LOG)) if checkpoint else None
     if run.processes.is_main:
         goes_on_here = checkpoint is not None and resumed_from.parent.resolve() == run.folder.resolve()
-        log_goes_on = find_log(information["started"], log_path) is not None
+        log_goes_on = find_log(information["id"], log_path) is not None
         if archived := archive_run(run.folder, log_path, checkpoints=not goes_on_here, log=not log_goes_on):
             print(f"[Resume] What was there before is kept in {archived}")
     run.log = TrainingLog(log_path if run.processes.is_main else None, information)

@@ -120,11 +120,11 @@ def fits(checkpoint: dict, identity: dict, resume: str) -> bool:
     return True
 
 
-def find_log(started: str, *places: Path) -> dict | None:
-    """The log of the run that began at `started`, at the first of these places that has it."""
+def find_log(run_id: str, *places: Path) -> dict | None:
+    """The log of the run `run_id`, from the first of these places that has it."""
     for path in places:
         log = read_log(path)
-        if log and log["run"].get("started") == started:
+        if log and log["run"].get("id") == run_id:
             return log
     return None
 
@@ -155,7 +155,7 @@ def archive_run(folder: Path, log_path: Path, checkpoints: bool = True, log: boo
         for path, new_name in moves.items():
             shutil.move(path, target / new_name)  # the log may lie on another disk
     except OSError as error:
-        raise CheckpointError(f"what was there could not be moved to {target}: {error}") from None
+        raise CheckpointError(f"the earlier run could not be moved to {target}: {error}") from None
     return target
 
 

@@ -235,6 +235,7 @@ class Run:
         training = {
             "identity": self.identity,
             "preset": self.settings["preset"],
+            "id": self.log.content["run"]["id"],
             "started": self.log.content["run"]["started"],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random_states": random_states(self.device),
