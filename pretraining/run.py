@@ -76,18 +76,22 @@ class Run:
         return self._earlier_seconds + time.monotonic() - self._started
 
     @property
+    def last_step(self) -> int:
+        """The step after which the run is done, as far as is known."""
+        return self.total_steps or self.settings["max_steps"]
+
+    @property
     def finished(self) -> bool:
         """Whether all steps are done."""
-        return self.total_steps is not None and self.step >= self.total_steps
+        return self.step >= self.last_step
 
     @property
     def learning_rate(self) -> float:
         """The rate of the step that comes next."""
-        total = self.total_steps or self.settings["max_steps"]
         warmup = self.settings["warmup_steps"]
         if self.settings["max_minutes"]:  # few steps may fit into the time: most of them are not for warming up
-            warmup = min(warmup, max(1, total // 5))
-        factor = learning_rate_factor(self.step, total, warmup, self.settings["schedule"])
+            warmup = min(warmup, max(1, self.last_step // 5))
+        factor = learning_rate_factor(self.step, self.last_step, warmup, self.settings["schedule"])
         return self.settings["learning_rate"] * factor
 
     def due(self, interval: str) -> bool:
@@ -288,7 +292,7 @@ class Run:
         weights = 4 * self.model.parameter_count()
         states = 1 if self.settings["optimizer"] == "muon" else 2
         last = weights * (1 + states)
-        kept = math.ceil((self.total_steps or self.settings["max_steps"]) / self.settings["checkpoint_interval"])
+        kept = math.ceil(self.last_step / self.settings["checkpoint_interval"])
         return weights * (kept + 1) + 2 * last
 
     def check_disk(self) -> None:

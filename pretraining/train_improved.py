@@ -129,22 +129,19 @@ def take_all_steps(run: Run, request: "StopRequest") -> bool:
         while not run.finished and not stop:
             stop = run.take_step(stop=request.signal is not None)
             bar.update()
-            decided = run.decide_length()
-            if decided:
-                bar.total = run.total_steps
-                if main_process:
-                    run.save_last()  # what was measured must survive whatever comes
-            if main_process and (decided or run.step == first_step + TIMED_STEPS.stop):
-                tell_expected_end(run)
             if run.due("log_interval"):
                 record_loss(run, bar)
             if main_process and run.due("eval_interval") and record_validation(run):
                 run.save_weights("best.pt")
             if main_process and run.due("checkpoint_interval"):
                 run.save_weights(f"step_{run.step:06d}.pt")
-            if main_process and (
-                run.due("checkpoint_interval") or stop or run.minutes_since_saved() > MINUTES_BETWEEN_SAVES
-            ):
+            if decided := run.decide_length():
+                bar.total = run.total_steps
+            if main_process and (decided or run.step == first_step + TIMED_STEPS.stop):
+                tell_expected_end(run)
+            # Last, when all that belongs to this step is in the log; what was measured must survive whatever comes.
+            overdue = run.minutes_since_saved() > MINUTES_BETWEEN_SAVES
+            if main_process and (run.due("checkpoint_interval") or decided or stop or overdue):
                 run.save_last()
     return stop and not run.finished
 
@@ -211,7 +208,7 @@ def record_validation(run: Run) -> bool:
 
 def tell_expected_end(run: Run) -> None:
     """Say when the run should be done, at the speed seen so far."""
-    steps = run.total_steps - run.step
+    steps = run.last_step - run.step
     left = datetime.timedelta(seconds=round(steps * run.seconds_per_step()))
     tqdm.write(f"[Training] {steps:,} more steps, expected end: {datetime.datetime.now() + left:%a %H:%M} (in {left})")
 

@@ -86,6 +86,11 @@ def losses(place: Path, name: str = "run") -> dict[int, float]:
     return {entry["step"]: entry["loss"] for entry in log["train"]}
 
 
+def modified(path: Path) -> int:
+    """When a file was last replaced, in nanoseconds; 0 while there is none."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
 def test_a_run_learns_and_leaves_what_it_promises(place, capsys):
     assert main(flags(place, max_steps=40, learning_rate=1e-2)) == 0
     log = json.loads((place / "run.json").read_text(encoding="utf-8"))
@@ -114,23 +119,24 @@ def test_a_checkpoint_carries_all_that_using_the_model_needs(place):
 
 
 def test_killed_ten_times_a_run_gives_the_losses_of_the_unbroken_one(place):
-    settings = {"max_steps": 60, "checkpoint_interval": 1, "eval_interval": 20}
+    # A time limit far away: how long the run is gets decided, and saved, in the middle of it.
+    settings = {"max_steps": 60, "max_minutes": 1000, "checkpoint_interval": 7, "eval_interval": 20}
     unbroken = start(place, flags(place, "unbroken", **settings))
     output, _ = unbroken.communicate(timeout=120)
     assert unbroken.returncode == 0, output
     generator, kills = random.Random(5), 0
-    for _ in range(40):
+    while True:
         process = start(place, flags(place, "broken", **settings))
-        before = len(losses(place, "broken")) if (place / "broken.json").is_file() else 0
-        while process.poll() is None and kills < 10:  # wait for some progress, then strike at a random moment
-            now = len(losses(place, "broken")) if (place / "broken.json").is_file() else 0
-            if now > before or before == 0:
-                time.sleep(generator.uniform(0.0, 0.15))
-                process.send_signal(signal.SIGKILL)
-                kills += process.wait() == -signal.SIGKILL
-            time.sleep(0.005)
-        process.communicate()
-        if process.returncode == 0:
+        if kills < 10:  # let it write something, then strike at a moment of no one's choosing
+            written = modified(place / "broken.json")
+            while modified(place / "broken.json") == written and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(generator.uniform(0.0, 0.4))
+            process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+        output, _ = process.communicate(timeout=120)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, output
             break
     assert kills == 10
     assert losses(place, "broken") == losses(place, "unbroken"), "bit for bit, at every step"
