@@ -95,6 +95,7 @@ def generate_tokens(
     settings: SamplingSettings,
     end_of_text_id: int,
     context_length: int,
+    first_tokens: list[list[int] | None] | None = None,
     finished: Callable[[int], bool] = lambda row: False,
 ) -> Iterator[tuple[int, int]]:
     """Continue prompts (token ids) side by side, one row each; yields (row, token) as tokens are drawn.
@@ -102,6 +103,7 @@ def generate_tokens(
     Each prompt is read behind `<|endoftext|>`, which starts every document in training; one that is longer than the
     context keeps its end. Equal prompts are read once. A row ends with the token `<|endoftext|>` (yielded too), after
     `max_new_tokens`, or when `finished(row)`, asked after each of its tokens, is true; it then leaves the batch.
+    `first_tokens` may limit the first token of a row to these; None there allows all.
 
     A text that fills the context of `context_length` tokens goes on in a window that slides: the last half of the
     context is read again as if it were the whole, and what came before is forgotten.
@@ -114,6 +116,7 @@ def generate_tokens(
     rows = list(range(len(prompts)))  # row of `prompts` that stands at each place of the batch
     longest = max(map(len, texts))
     cache, logits = _read_prompts(model, texts, capacity=min(context_length, longest + settings.max_new_tokens))
+    logits = _limit(logits, first_tokens or [None] * len(prompts))
     for count in range(1, settings.max_new_tokens + 1):
         going_on = []
         for place, token in enumerate(draw_tokens(logits, settings, [generators[row] for row in rows])):
@@ -129,6 +132,16 @@ def generate_tokens(
         _slide_full_windows(model, cache, [texts[row] for row in rows], context_length)
         newest = torch.tensor([texts[row][-1:] for row in rows], device=model.head.weight.device)
         logits = model(newest, cache)[:, -1]
+
+
+def _limit(logits: Tensor, allowed: list[list[int] | None]) -> Tensor:
+    """Scores (rows, vocab) with minus infinity for every token that its row does not allow."""
+    for row, tokens in enumerate(allowed):
+        if tokens is not None:
+            limited = torch.full_like(logits[row], -math.inf)
+            limited[tokens] = logits[row, tokens]
+            logits[row] = limited
+    return logits
 
 
 def _new_cache(model: GPT, rows: int, capacity: int) -> KeyValueCache:

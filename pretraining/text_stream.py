@@ -20,8 +20,9 @@ class TextStream:
     be its beginning is held back until the next token decides. Bytes that are not UTF-8 become U+FFFD.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...] = ()) -> None:
+    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...] = (), known_bytes: int = 0) -> None:
         self.stopped = False
+        self._known_bytes = known_bytes  # of the first token, which are the end of the prompt already
         self._tokenizer = tokenizer
         self._stop = stop
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -31,7 +32,8 @@ class TextStream:
         """The characters that this token completes, perhaps none. Sets `stopped` when a stop string is complete."""
         # A model may have more outputs than its tokenizer has tokens; these stand for no text.
         new_bytes = self._tokenizer.token_bytes(token) if token < self._tokenizer.vocab_size else b""
-        text = self._held + self._decoder.decode(new_bytes)
+        text = self._held + self._decoder.decode(new_bytes[self._known_bytes :])
+        self._known_bytes = 0
         found = [text.index(stop) for stop in self._stop if stop in text]
         if found:
             self.stopped, self._held = True, ""
@@ -46,6 +48,21 @@ class TextStream:
         return held
 
 
+def reopen_last_token(tokenizer: Tokenizer, prompt: list[int]) -> tuple[list[int], list[int] | None, int]:
+    """Take back the last token of a prompt if a longer one could stand in its place.
+
+    Returns the shortened prompt, the tokens that may come first (those that begin with the bytes taken back), and how
+    many bytes that are. In training `):` and the newline behind it are one token, so after a prompt that ends in the
+    token `):` the model has only ever seen lines that go on; what a user means is "whatever follows these characters"
+    (known as token healing, Lundberg 2023).
+    """
+    ending = tokenizer.token_bytes(prompt[-1]) if prompt else b""
+    if not ending:
+        return prompt, None, 0
+    longer = [token for token in range(tokenizer.vocab_size) if tokenizer.token_bytes(token).startswith(ending)]
+    return (prompt[:-1], longer, len(ending)) if len(longer) > 1 else (prompt, None, 0)
+
+
 def generate_texts(
     model: GPT,
     tokenizer: Tokenizer,
@@ -58,17 +75,22 @@ def generate_texts(
     """Continue prompts side by side, as `generate_tokens` does; yields (row, new text) once for each token drawn.
 
     The new text is empty where a token completes no character or may begin a stop string. A row's pieces together
-    are what follows its prompt, up to the first stop string. Raises TokenizerError for a prompt that is not Unicode.
+    are what follows its prompt, up to the first stop string. The prompt's last token is drawn anew where it could be
+    the beginning of a longer one, and counts as one of `max_new_tokens`.
+    Raises TokenizerError for a prompt that is not Unicode.
     """
-    streams = [TextStream(tokenizer, settings.stop) for _ in prompts]
+    opened = {prompt: reopen_last_token(tokenizer, tokenizer.encode(prompt)) for prompt in prompts}
+    read, first_tokens, known_bytes = zip(*(opened[prompt] for prompt in prompts), strict=True)
+    streams = [TextStream(tokenizer, settings.stop, known) for known in known_bytes]
     counts = [0] * len(prompts)
     for row, token in generate_tokens(
         model,
-        tokenizer.encode_batch(prompts),
+        list(read),
         generators=generators,
         settings=settings,
         end_of_text_id=tokenizer.end_of_text_id,
         context_length=context_length,
+        first_tokens=list(first_tokens),
         finished=lambda row: streams[row].stopped,
     ):
         counts[row] += 1

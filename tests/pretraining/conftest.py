@@ -15,15 +15,6 @@ from tokenizer.bpe import Tokenizer
 WORDS = "def return value for index in range while if else print open close naïve größe 日本 🙂 x y z 0 1 2".split()
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads on tensors this small only wait for each other, and one thread sums in one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _random_text(lines: int, seed: int = 0) -> str:
     """Indented lines of words of one to four bytes a character: where a cut could go wrong, it will."""
     dice = random.Random(seed)

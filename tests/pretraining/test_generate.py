@@ -21,15 +21,6 @@ KNOWN = 'def hi():\n    return "né 🎉"\n\nprint(hi())\n'
 CONTEXT = 48
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As in conftest.py, but in time for the model that this whole file shares."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     """Every token is one byte, so that each character beyond ASCII takes several."""
