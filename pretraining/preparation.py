@@ -16,7 +16,7 @@ from pretraining.device import DeviceError, choose_device, choose_precision, sel
 from pretraining.processes import Processes
 from pretraining.resume import ARCHIVED_LOG, archive_run, checkpoint_to_resume, find_log, fits, timestamp_now
 from pretraining.run import Run
-from pretraining.settings import SettingsError, recipe, tokens_per_step
+from pretraining.settings import PRESETS, SettingsError, recipe, tokens_per_step
 from pretraining.training_log import TrainingLog
 from tokenizer.bpe import Tokenizer
 
@@ -26,7 +26,8 @@ def open_run(settings: dict, processes: Processes) -> Run:
     device, reason = _choose_device(settings, processes)
     resume = settings["resume"]
     checkpoint = checkpoint_to_resume(resume, Path(settings["checkpoint_dir"]))
-    config, tokenizer, first_weights = _model_to_train(settings, checkpoint if resume != "auto" else None)
+    insisted = checkpoint if resume != "auto" or _began_from(checkpoint, settings["init_from"]) else None
+    config, tokenizer, first_weights = _model_to_train(settings, insisted)
     data = _open_data(settings, tokenizer, processes)
     identity = {
         "model": config.to_dict(),
@@ -101,7 +102,10 @@ def _check_mps(settings: dict, reason: str) -> tuple[torch.device, str]:
 
 def _model_to_train(settings: dict, resumed: dict | None) -> tuple[ModelConfig, Tokenizer, dict | None]:
     """Config, tokenizer and first weights: of the checkpoint that the user insists on, else of the settings."""
-    if settings["init_from"]:
+    if resumed and settings["init_from"]:  # those weights were read when it began, and may have been moved since
+        config, weights = ModelConfig.from_dict(resumed["model_config"], source="last.pt"), None
+        tokenizer = Tokenizer.from_json(resumed["tokenizer"])
+    elif settings["init_from"]:
         source = load_checkpoint(settings["init_from"])
         model = build_model(source, Path(settings["init_from"]))
         print(f"[Model] weights, size and tokenizer are those of {settings['init_from']}")
@@ -124,6 +128,15 @@ def _model_to_train(settings: dict, resumed: dict | None) -> tuple[ModelConfig, 
     return config, tokenizer, weights
 
 
+def _began_from(checkpoint: dict | None, init_from: str | None) -> bool:
+    """Whether `checkpoint` is of an unfinished fine-tuning that began from `init_from`."""
+    if checkpoint is None or init_from is None:
+        return False
+    training = checkpoint["training"]
+    unfinished = training["total_steps"] is None or checkpoint["step"] < training["total_steps"]
+    return unfinished and training["identity"]["recipe"]["init_from"] == init_from
+
+
 def _worth_compiling(settings: dict, device: torch.device) -> bool:
     """Whether torch.compile is used: where asked for, and by itself on an NVIDIA GPU with a C compiler at hand."""
     if settings["compile"] == "auto":
@@ -133,6 +146,7 @@ def _worth_compiling(settings: dict, device: torch.device) -> bool:
 
 def _begin(run: Run, checkpoint: dict | None) -> None:
     """Open the log and take over the state of `checkpoint`, or make room for a fresh run."""
+    run.check_disk()  # before anything is moved
     settings, log_path = run.settings, Path(run.settings["log_path"])
     information = {
         "id": checkpoint["training"]["id"] if checkpoint else secrets.token_hex(4),
@@ -153,7 +167,9 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
         goes_on_here = checkpoint is not None and resumed_from.parent.resolve() == run.folder.resolve()
         log_goes_on = find_log(information["id"], log_path) is not None
         if archived := archive_run(run.folder, log_path, checkpoints=not goes_on_here, log=not log_goes_on):
-            print(f"[Resume] What was there before is kept in {archived}")
+            print(
+                f"[Resume] What was there before is kept in {archived} (to go on with it: --resume {archived}/last.pt)"
+            )
     run.log = TrainingLog(log_path if run.processes.is_main else None, information)
     if checkpoint is None:
         return
@@ -171,7 +187,9 @@ def introduce(run: Run) -> None:
     """Say what is going to happen, before the first step."""
     settings, windows = run.settings, run.data.windows
     per_step, steps = tokens_per_step(settings), run.total_steps
-    run.check_disk()
+    if settings["preset"] != "default":
+        chosen = ", ".join(f"{key} {settings[key]}" for key in PRESETS[settings["preset"]])
+        print(f"[Training] preset {settings['preset']}: {chosen}")
     print(f"[Model] {run.model.parameter_count():,} parameters ({Path(settings['config_path']).name})")
     print(
         f"[Dataset] {len(windows.tokens):,} training tokens; held out: {', '.join(t.name for t in run.data.held_out)}"

@@ -36,8 +36,8 @@ class FolderLock:
             owner = self._file.read().strip() or "unknown"
             self._file.close()
             raise CheckpointError(
-                f"a training is already running in {folder} (process {owner}). Watch it: "
-                "python scripts/monitor_training.py; or give this one another --checkpoint_dir and --log_path"
+                f"a training is already running in {folder} (process {owner}). Stop it, or "
+                "give this one another --checkpoint_dir and --log_path"
             ) from None
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
@@ -113,9 +113,11 @@ def fits(checkpoint: dict, identity: dict, resume: str) -> bool:
             "run (--resume none)"
         )
     if finished and not different:
+        training = checkpoint["training"]
+        preset = "" if training["preset"] == "default" else f"--preset {training['preset']} "
         raise CheckpointError(
             f"this run has finished its {checkpoint['step']:,} steps. To go on, lengthen it: "
-            f"--resume {resume} --max_steps {checkpoint['step'] * 2}"
+            f"{preset}--resume {resume} --max_steps {checkpoint['step'] * 2}"
         )
     return True
 

@@ -56,7 +56,8 @@ class Run:
         self.identity = identity
         self.log: TrainingLog | None = None
         self.step = 0
-        self.total_steps = None if settings["max_minutes"] else settings["max_steps"]
+        self.time_limit: float | None = settings["max_minutes"]
+        self.total_steps = None if self.time_limit else settings["max_steps"]
         self.best_loss = math.inf
         self.losses: dict[str, float] = {}
         self.loss_sum = torch.zeros((), device=device)  # since the last report; read only when reported or saved
@@ -89,7 +90,7 @@ class Run:
     def learning_rate(self) -> float:
         """The rate of the step that comes next."""
         warmup = self.settings["warmup_steps"]
-        if self.settings["max_minutes"]:  # few steps may fit into the time: most of them are not for warming up
+        if self.time_limit:  # few steps may fit into the time: most of them are not for warming up
             warmup = min(warmup, max(1, self.last_step // 5))
         factor = learning_rate_factor(self.step, self.last_step, warmup, self.settings["schedule"])
         return self.settings["learning_rate"] * factor
@@ -139,10 +140,9 @@ class Run:
         machine has become so slow (other work, heat) that the rest would take over a tenth longer than is left: the
         schedule then comes down sooner instead of being cut off.
         """
-        limit = self.settings["max_minutes"]
         first_time = self.total_steps is None
         ready = len(self._step_seconds) == TIMED_STEPS.stop if first_time else self.due("eval_interval")
-        if not limit or not ready or self.finished:
+        if not self.time_limit or not ready or self.finished:
             return False
         if first_time:
             seconds_per_step, most = self.seconds_per_step(), self.settings["max_steps"]
@@ -150,7 +150,9 @@ class Run:
             step, seconds = self._length_checked
             seconds_per_step, most = (self.seconds - seconds) / (self.step - step), self.total_steps
         self._length_checked = (self.step, self.seconds)
-        fitting = self.step + max(1, int((limit * 60 - self.seconds - self.validation_seconds) / seconds_per_step))
+        fitting = self.step + max(
+            1, int((self.time_limit * 60 - self.seconds - self.validation_seconds) / seconds_per_step)
+        )
         fitting = self.processes.from_main(fitting)
         if not first_time and fitting - self.step > (most - self.step) / 1.1:
             return False
@@ -244,6 +246,7 @@ class Run:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random_states": random_states(self.device),
             "total_steps": self.total_steps,
+            "time_limit": self.time_limit,
             "best_loss": self.best_loss,
             "loss_sum": self.loss_sum.cpu(),
             "norm_sum": self.norm_sum.cpu(),
@@ -273,9 +276,9 @@ class Run:
         self.step, self.losses = checkpoint["step"], checkpoint["losses"]
         earlier = training["identity"]["recipe"]
         if self.settings["max_steps"] != earlier["max_steps"]:
-            self.total_steps = self.settings["max_steps"]
+            self.total_steps, self.time_limit = self.settings["max_steps"], None  # asked for by number, not by time
         elif self.settings["max_minutes"] == earlier["max_minutes"]:
-            self.total_steps = training["total_steps"]
+            self.total_steps, self.time_limit = training["total_steps"], training["time_limit"]
         self.best_loss = training["best_loss"]
         self.loss_sum.copy_(training["loss_sum"])
         self.norm_sum.copy_(training["norm_sum"])

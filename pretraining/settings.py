@@ -174,7 +174,7 @@ def _problems(settings: dict) -> list[str]:
             problems.append(f"{key} is {value!r}; choose one of {', '.join(CHOICES[key])}")
         elif key in TEXTS and not isinstance(value, str):
             problems.append(f"{key} is {value!r}; it must be a text")
-    if not problems and settings["warmup_steps"] >= settings["max_steps"]:
+    if not problems and not settings["max_minutes"] and settings["warmup_steps"] >= settings["max_steps"]:
         problems.append(
             f"warmup_steps {settings['warmup_steps']} leaves nothing of max_steps {settings['max_steps']}; "
             f"try --warmup_steps {settings['max_steps'] // 10}"

@@ -14,6 +14,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: import from the repository root, not from this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+# A value that you change here counts whatever the preset; what you leave as it is comes from the preset.
 CONFIG = {
     "preset": "default",  # "default", "nano" (ten minutes on a laptop) or "original" (the first recipe, for comparison)
     # What to train, on what
@@ -117,7 +118,7 @@ def train(settings: dict, processes: Processes) -> int:
     run.log.set_status("stopped" if stopped else "finished")
     if processes.is_main:
         say_goodbye(run, stopped)
-    return 128 + request.signal if stopped else 0
+    return 128 + (request.signal or signal.SIGTERM) if stopped else 0  # another process may have been asked
 
 
 def take_all_steps(run: Run, request: "StopRequest") -> bool:

@@ -250,6 +250,35 @@ def test_nan_first_seen_on_held_out_text_fails_as_well(place, monkeypatch, capsy
     assert "stopped being a finite number" in capsys.readouterr().err
 
 
+def test_a_run_of_a_fixed_time_can_be_lengthened_by_steps(place, capsys):
+    timed = {"max_minutes": 0.05, "max_steps": 5000, "eval_interval": 10}
+    assert main(flags(place, **timed)) == 0
+    done = max(losses(place))
+    longer = done + 40  # more than thirteen steps and several validations beyond a limit that has long passed
+    assert main(flags(place, **timed | {"max_steps": longer}, resume="last")) == 0
+    assert max(losses(place)) == longer
+
+
+def test_an_interrupted_fine_tuning_goes_on_though_its_source_was_archived(place):
+    assert main(flags(place)) == 0
+    source = place / "run" / "best.pt"
+    tuning = flags(place, init_from=source, max_steps=5000, eval_interval=5000, checkpoint_interval=10)
+    process = start(place, tuning)
+    while not (place / "run" / "step_000010.pt").is_file():
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()[0]
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert not source.is_file(), "the first run, with the weights it began from, is in the archive"
+    again = start(place, tuning)
+    while again.poll() is None and len(losses(place)) < 40:
+        time.sleep(0.05)
+    again.kill()
+    output, _ = again.communicate()
+    assert "Going on after step" in output
+
+
 def test_fine_tuning_starts_from_given_weights(place):
     assert main(flags(place, max_steps=40, learning_rate=1e-2)) == 0
     source = place / "run" / "best.pt"
