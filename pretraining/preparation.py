@@ -170,10 +170,12 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
             print(
                 f"[Resume] What was there before is kept in {archived} (to go on with it: --resume {archived}/last.pt)"
             )
+    if checkpoint is not None:
+        run.restore(checkpoint)
+    information["last_step"] = run.total_steps  # None: a time limit has yet to be turned into steps
     run.log = TrainingLog(log_path if run.processes.is_main else None, information)
     if checkpoint is None:
         return
-    run.restore(checkpoint)
     print(f"[Resume] Going on after step {run.step:,}")
     if earlier:
         run.log.continue_from(earlier, run.step)

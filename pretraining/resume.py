@@ -4,7 +4,6 @@ A run is told from another by its identity: model, tokenizer, corpus and recipe.
 gives what the unbroken run would have given. Nothing is ever deleted: what makes room is moved to `archive/`.
 """
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -14,50 +13,6 @@ from pretraining.training_log import read_log
 
 ARCHIVED_LOG = "training_log.json"
 MAY_LENGTHEN = ("recipe.max_steps", "recipe.max_minutes")
-
-
-class FolderLock:
-    """Keeps a second training out of a checkpoint folder; the system lets go of it however this process ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "training.lock"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
-        except OSError as error:
-            raise CheckpointError(
-                f"checkpoints can not be written to {folder} ({error.strerror}). "
-                "Give --checkpoint_dir a folder that you may write to"
-            ) from None
-        try:
-            _lock(self._file.fileno())
-        except OSError:
-            self._file.seek(0)
-            owner = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise CheckpointError(
-                f"a training is already running in {folder} (process {owner}). Stop it, or "
-                "give this one another --checkpoint_dir and --log_path"
-            ) from None
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let the next training in."""
-        self._file.close()
-
-
-def _lock(descriptor: int) -> None:
-    """Take the lock or raise OSError at once."""
-    if os.name == "posix":
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    else:
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 
 def checkpoint_to_resume(resume: str, folder: Path) -> dict | None:

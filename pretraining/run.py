@@ -16,11 +16,12 @@ from pretraining.checkpoint import CheckpointError, save_checkpoint
 from pretraining.dataset import TrainingData
 from pretraining.device import autocast, random_states, restore_random_states, synchronize
 from pretraining.optimizer import build_optimizers, set_learning_rate
+from pretraining.perplexity import perplexity
 from pretraining.processes import Processes
 from pretraining.schedule import learning_rate_factor
 from pretraining.settings import SettingsError, tokens_per_step
 from pretraining.training_log import TrainingLog
-from pretraining.validation import perplexity, validate
+from pretraining.validation import validate
 from tokenizer.bpe import Tokenizer
 
 TIMED_STEPS = range(3, 13)  # the first steps are slower than the rest; after these the run's length is decided

@@ -61,16 +61,16 @@ from data.corpus import CorpusError
 from model.architecture.config import ConfigError
 from pretraining.checkpoint import CheckpointError
 from pretraining.device import DeviceError
+from pretraining.lock import FolderLock, LockError
 from pretraining.preparation import introduce, open_run
 from pretraining.processes import Processes
-from pretraining.resume import FolderLock
 from pretraining.run import TIMED_STEPS, Run, TrainingFailed
 from pretraining.settings import PRESETS, ROOT, SettingsError, read_settings
 from pretraining.training_curve import TRAINING_CURVE, draw_training_curve
 from tokenizer.bpe import TokenizerError
 
 MINUTES_BETWEEN_SAVES = 10
-EXPLAINED = (SettingsError, ConfigError, CorpusError, TokenizerError, CheckpointError, DeviceError)
+EXPLAINED = (SettingsError, ConfigError, CorpusError, TokenizerError, CheckpointError, DeviceError, LockError)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,6 +138,7 @@ def take_all_steps(run: Run, request: "StopRequest") -> bool:
                 run.save_weights(f"step_{run.step:06d}.pt")
             if decided := run.decide_length():
                 bar.total = run.total_steps
+                run.log.describe(last_step=run.total_steps)
             if main_process and (decided or run.step == first_step + TIMED_STEPS.stop):
                 tell_expected_end(run)
             # Last, when all that belongs to this step is in the log; what was measured must survive whatever comes.

@@ -29,6 +29,10 @@ class TrainingLog:
         for kind in ("train", "validation"):
             self.content[kind] = [entry for entry in earlier.get(kind, []) if entry["step"] <= step]
 
+    def describe(self, **values: object) -> None:
+        """Add to what the log says about the run as a whole."""
+        self.content["run"] |= values
+
     def add(self, kind: str, entry: dict) -> None:
         """Append to "train" or "validation"."""
         self.content[kind].append(entry)

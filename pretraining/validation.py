@@ -7,13 +7,7 @@ import torch
 from model.architecture.model import GPT
 from pretraining.dataset import IGNORED, HeldOutText
 from pretraining.device import autocast
-
-LARGEST_PERPLEXITY_LOSS = 700.0  # exp of more overflows a float
-
-
-def perplexity(loss: float) -> float:
-    """How many equally likely tokens the model hesitates between: e to the loss in nats."""
-    return math.exp(min(loss, LARGEST_PERPLEXITY_LOSS))
+from pretraining.perplexity import perplexity
 
 
 @torch.no_grad()

@@ -2,18 +2,12 @@
 
 import copy
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pretraining import resume
 from pretraining.checkpoint import CheckpointError, save_checkpoint
-from pretraining.resume import FolderLock, archive_run, checkpoint_to_resume, differences, fits, timestamp_now
-from pretraining.settings import ROOT
+from pretraining.resume import archive_run, checkpoint_to_resume, differences, fits, timestamp_now
 
 IDENTITY = {
     "model": {"n_layers": 6, "hidden_size": 512},
@@ -177,52 +171,3 @@ def test_an_archive_that_can_not_be_written_is_one_message_and_nothing_moves(tmp
 
 def test_the_names_of_archived_runs_sort_by_their_start():
     assert timestamp_now() > "20260101-000000" and len(timestamp_now()) == 15
-
-
-# -- the lock ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_second_training_is_kept_out_until_the_first_is_gone_however_it_went(tmp_path):
-    """After SIGKILL nobody tidies up: a lock that is a mere file would keep everybody out for ever."""
-    program = (
-        "import sys, time; from pathlib import Path; from pretraining.resume import FolderLock\n"
-        "lock = FolderLock(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        text=True,
-    )
-    try:
-        assert holder.stdout.readline() == "locked\n"
-        for _ in range(2):
-            with pytest.raises(CheckpointError, match=rf"already running in .*\(process {holder.pid}\)"):
-                FolderLock(tmp_path)
-    finally:
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-        holder.stdout.close()
-    FolderLock(tmp_path).release()
-
-
-def test_a_released_lock_lets_the_next_one_in(tmp_path):
-    first = FolderLock(tmp_path / "new" / "folder")
-    with pytest.raises(CheckpointError, match=f"process {os.getpid()}"):
-        FolderLock(tmp_path / "new" / "folder")
-    FolderLock(tmp_path / "other").release()
-    first.release()
-    FolderLock(tmp_path / "new" / "folder").release()
-
-
-def test_a_folder_that_can_not_be_written_is_one_message(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CheckpointError, match=r"can not be written to .*Give --checkpoint_dir a folder"):
-        FolderLock(tmp_path / "file" / "checkpoints")
-
-    def forbidden(*arguments, **settings):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(resume, "open", forbidden, raising=False)
-    with pytest.raises(CheckpointError, match=r"\(Permission denied\)"):
-        FolderLock(tmp_path)

@@ -94,7 +94,7 @@ def modified(path: Path) -> int:
 def test_a_run_learns_and_leaves_what_it_promises(place, capsys):
     assert main(flags(place, max_steps=40, learning_rate=1e-2)) == 0
     log = json.loads((place / "run.json").read_text(encoding="utf-8"))
-    assert log["status"] == "finished"
+    assert (log["status"], log["run"]["last_step"]) == ("finished", 40)
     assert [entry["step"] for entry in log["train"]] == list(range(1, 41))
     assert log["train"][-1]["loss"] < log["train"][0]["loss"] - 1, "forty steps teach even a tiny model something"
     checked = [entry["heldout_own"]["loss"] for entry in log["validation"]]
@@ -320,6 +320,7 @@ def test_a_time_limit_is_turned_into_steps_that_the_schedule_ends_with(place):
     log = json.loads((place / "run.json").read_text(encoding="utf-8"))
     last = log["train"][-1]
     assert 13 < last["step"] < 100_000
+    assert log["run"]["last_step"] == last["step"], "whoever watches reads the fitted length here"
     assert last["learning_rate"] < 0.02 * 3e-3, "the rate has come down to nearly nothing at the fitted end"
 
 

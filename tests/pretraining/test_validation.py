@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pretraining.dataset import IGNORED, HeldOutText
-from pretraining.validation import perplexity, validate
+from pretraining.perplexity import perplexity
+from pretraining.validation import validate
 
 CPU = torch.device("cpu")
 
