@@ -1,0 +1,77 @@
+"""What all questions of this room share: how one is asked of a checkpoint, from the command line or by another script.
+
+A question measures, shows a table, and draws. Its answer is one file in results/ and its pictures lie in plots/.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.figures import PLOTS
+from evaluation.held_out import HeldOutError
+from evaluation.result_files import RESULTS, ResultError, describe, save_result, shown_path
+from pretraining.checkpoint import CheckpointError, TrainedModel
+from pretraining.device import DeviceError
+from pretraining.generate import load
+from tokenizer.bpe import TokenizerError
+
+EXPLAINED = (CheckpointError, DeviceError, HeldOutError, ResultError, TokenizerError)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure. Equal efforts measure the same things, so that their results compare."""
+
+    quick: bool = False  # a small sample: seconds instead of minutes, and wider intervals
+    seed: int = 0  # which sample is drawn, and what is generated
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question that is asked of a model."""
+
+    name: str  # of its results file and its pictures
+    asks: str  # one sentence: what the answer says about a model
+    measure: Callable[[TrainedModel, Effort], dict]  # values that JSON can hold; shows its progress with tqdm
+    table: Callable[[dict], list[str]]  # the answer as lines of at most 80 characters
+    draw: Callable[[dict, Path], list[Path]]  # the answer as pictures in a folder
+
+
+def answer(question: Question, trained: TrainedModel, effort: Effort, results: Path = RESULTS) -> dict:
+    """Measure, and keep what was measured in the question's results file."""
+    started = time.monotonic()
+    measured = question.measure(trained, effort)
+    about = describe(trained, quick=effort.quick, seed=effort.seed, seconds=round(time.monotonic() - started, 1))
+    values = {"question": question.asks, "about": about, **measured}
+    save_result(results / f"{question.name}.json", values)
+    return values
+
+
+def ask(question: Question, description: str | None, arguments: list[str] | None) -> int:
+    """The command line of a question. Returns 0, or 2 with one line on stderr when it can not be asked."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--checkpoint", type=Path, help="model to ask; without it the best of the newest run")
+    add("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    add("--quick", action="store_true", help="a small sample: seconds instead of minutes, and wider intervals")
+    add("--seed", type=int, default=0, help="which sample is drawn (default: 0)")
+    add("--results", type=Path, default=RESULTS, help="folder of the results file (default: evaluation/results)")
+    add("--plots", type=Path, default=PLOTS, help="folder of the pictures (default: evaluation/plots)")
+    chosen = parser.parse_args(arguments)
+    try:
+        trained = load(chosen.checkpoint, chosen.device)
+        values = answer(question, trained, Effort(chosen.quick, chosen.seed), chosen.results)
+        print("\n".join(question.table(values)))
+        print(f"\nResults: {shown_path(chosen.results / f'{question.name}.json')}")
+        for path in question.draw(values, chosen.plots):
+            print(f"Plot: {shown_path(path)}")
+    except EXPLAINED as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped; earlier results are untouched", file=sys.stderr)
+        return 130
+    return 0
