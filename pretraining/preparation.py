@@ -11,7 +11,7 @@ import torch
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining.checkpoint import build_model, load_checkpoint
-from pretraining.dataset import TrainingData, open_tokenizer, open_training_data
+from pretraining.dataset import open_tokenizer, open_training_data
 from pretraining.device import DeviceError, choose_device, choose_precision, self_check
 from pretraining.processes import Processes
 from pretraining.resume import ARCHIVED_LOG, archive_run, checkpoint_to_resume, find_log, fits, timestamp_now
@@ -27,8 +27,10 @@ def open_run(settings: dict, processes: Processes) -> Run:
     resume = settings["resume"]
     checkpoint = checkpoint_to_resume(resume, Path(settings["checkpoint_dir"]))
     insisted = checkpoint if resume != "auto" or _began_from(checkpoint, settings["init_from"]) else None
-    config, tokenizer, first_weights = _model_to_train(settings, insisted)
-    data = _open_data(settings, tokenizer, processes)
+    config, tokenizer, first_weights = processes.main_first(lambda: _model_to_train(settings, insisted))
+    data = processes.main_first(
+        lambda: open_training_data(Path(settings["corpus_file"]), settings["block_size"], settings["seed"], tokenizer)
+    )
     identity = {
         "model": config.to_dict(),
         "tokenizer": tokenizer.sha256,
@@ -74,17 +76,6 @@ def _choose_device(settings: dict, processes: Processes) -> tuple[torch.device, 
         )
     device, reason = choose_device(processes.device_name)
     return _check_mps(settings, reason) if device.type == "mps" else (device, reason)
-
-
-def _open_data(settings: dict, tokenizer: Tokenizer, processes: Processes) -> TrainingData:
-    """Open the corpus; the main process goes first and writes what is missing, the others find it there."""
-
-    def opened() -> TrainingData:
-        return open_training_data(Path(settings["corpus_file"]), settings["block_size"], settings["seed"], tokenizer)
-
-    data = opened() if processes.is_main else None
-    processes.wait()
-    return data or opened()
 
 
 def _check_mps(settings: dict, reason: str) -> tuple[torch.device, str]:

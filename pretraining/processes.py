@@ -4,10 +4,14 @@ Alone, every method does nothing or returns its argument, so the training loop h
 """
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+Made = TypeVar("Made")
 
 
 class Processes:
@@ -66,6 +70,12 @@ class Processes:
         """Go on when all have come here."""
         if self.count > 1:
             dist.barrier()
+
+    def main_first(self, make: Callable[[], Made]) -> Made:
+        """The result of `make` on every process; the main one goes first, so that what is missing is made once."""
+        made = make() if self.is_main else None
+        self.wait()
+        return made if self.is_main else make()
 
     def close(self) -> None:
         """Leave the group."""
