@@ -50,8 +50,13 @@ def answer(question: Question, trained: TrainedModel, effort: Effort, results: P
     return values
 
 
-def ask(question: Question, description: str | None, arguments: list[str] | None) -> int:
-    """The command line of a question. Returns 0, or 2 with one line on stderr when it can not be asked."""
+def ask(
+    question: Question | Callable[[Path, Path], Question], description: str | None, arguments: list[str] | None
+) -> int:
+    """The command line of a question. Returns 0, or 2 with one line on stderr when it can not be asked.
+
+    A question that depends on earlier answers is given as a function of the folders of results and of pictures.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--checkpoint", type=Path, help="model to ask; without it the best of the newest run")
@@ -62,6 +67,8 @@ def ask(question: Question, description: str | None, arguments: list[str] | None
     add("--plots", type=Path, default=PLOTS, help="folder of the pictures (default: evaluation/plots)")
     chosen = parser.parse_args(arguments)
     try:
+        if not isinstance(question, Question):
+            question = question(chosen.results, chosen.plots)
         trained = load(chosen.checkpoint, chosen.device)
         values = answer(question, trained, Effort(chosen.quick, chosen.seed), chosen.results)
         print("\n".join(question.table(values)))

@@ -1,5 +1,7 @@
 """Asking a question: measured, kept, shown, drawn; and one line where it can not be asked."""
 
+from dataclasses import replace
+
 from evaluation.figures import new_figure, save_figure
 from evaluation.held_out import read_held_out
 from evaluation.question import Question, ask
@@ -33,3 +35,18 @@ def test_what_is_missing_is_one_line_and_exit_code_2(trained, tmp_path, processe
     first, second = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert "there is no checkpoint" in first and "there is no held-out set" in second
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_question_may_depend_on_earlier_answers(trained, tmp_path):
+    """Such as one that is kept under the next free name: it is given the folders that were chosen."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "answer.json").write_text("an earlier one")
+
+    def question_in(results, plots):
+        assert plots == tmp_path
+        return replace(a_question(lambda model, effort: {"score": 1.0}), name=f"answer{len(list(results.iterdir()))}")
+
+    places = ["--results", str(tmp_path / "results"), "--plots", str(tmp_path), "--device", "cpu"]
+    assert ask(question_in, "Ask.", ["--checkpoint", str(trained.path), *places]) == 0
+    assert (tmp_path / "results" / "answer.json").read_text() == "an earlier one"
+    assert load_result(tmp_path / "results" / "answer1.json")["score"] == 1.0
