@@ -55,3 +55,14 @@ def ratio_interval(
     drawn = np.random.default_rng(seed).integers(len(above), size=(resamples, len(above)))
     ratios = above[drawn].sum(axis=1) / below[drawn].sum(axis=1)
     return Interval(*map(float, np.quantile(ratios, (0.025, 0.975))))
+
+
+def ratio_with_interval(numerators: Sequence[float], denominators: Sequence[float]) -> dict:
+    """A ratio of sums as result files hold it: value and the 95% interval over the units given; None where unknown.
+
+    Units whose denominator is 0 say nothing about the ratio and are left out.
+    """
+    above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
+    above, below = above[below > 0], below[below > 0]
+    interval = list(ratio_interval(above, below)) if len(below) > 1 else None
+    return {"value": float(above.sum() / below.sum()) if len(below) else None, "interval": interval}

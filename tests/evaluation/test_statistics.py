@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.statistics import ratio_interval, share_with_interval, wilson_interval
+from evaluation.statistics import ratio_interval, ratio_with_interval, share_with_interval, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,11 @@ def test_the_bootstrap_of_a_ratio_holds_the_truth_and_repeats():
 
 def test_one_unit_tells_nothing_about_its_kind():
     assert ratio_interval([3.0], [2.0]) == (-math.inf, math.inf)
+
+
+def test_a_ratio_for_a_result_file_says_none_where_nothing_is_known():
+    """JSON has no infinity, and 0 of 0 bytes is no number of bits per byte."""
+    kept = ratio_with_interval([3.0, 6.0, 0.0], [2.0, 2.0, 0.0])
+    assert kept == {"value": 2.25, "interval": [1.5, 3.0]}
+    assert ratio_with_interval([3.0, 0.0], [2.0, 0.0]) == {"value": 1.5, "interval": None}
+    assert ratio_with_interval([], []) == {"value": None, "interval": None}
