@@ -14,30 +14,26 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
-import inspect
 import json
-import pyclbr
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from data.corpus import CorpusError, read_pieces
+from evaluation.broken_tokenizer import FIRST_CORPUS_LINES, SIMILAR_CODE, broken_tokenizer, first_corpus, there_and_back
 from tokenizer.bpe import DEFAULT_TOKENIZER, SPECIAL_TOKENS, Tokenizer, TokenizerError
 from tokenizer.verify_token import own_sources
 
 # isort: split
 import tokenizers  # below the tokenizer room, which says in one line where this package is missing
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders
 
 PROCESSED = Path(__file__).resolve().parents[1] / "data" / "processed"
 BAD_BELOW = 2.5  # characters per token; single bytes give 1, good vocabularies of 8,192 give 3 to 4
 
 SENTENCE = "Once upon a time in Toronto, Chin"
 FIRST_OUTPUT = "O n ce u p on a t i me in T or on to , C h in"  # what the project's first model wrote
-FIRST_CORPUS_LINES = 284  # and how much code there was to learn from
-# Any 284 lines of Python give that look; of the standard library's modules this one gives it to the letter.
-SIMILAR_CODE = pyclbr
 
 EXPLANATION = """
 Line 5 is {exactly} first model's output "{first}".
@@ -72,6 +68,15 @@ def held_out_texts(corpus: Path) -> Iterator[tuple[str, str]]:
     for piece in read_pieces(corpus):
         number += piece.starts_document
         yield sources[number] if number < len(sources) else "not listed", piece.text
+
+
+def held_out_sets(processed: Path) -> list[Path]:
+    """The held-out sets that have text in them; says which one is left out because it has none."""
+    found = [processed / name for name in ("heldout_code.txt", "heldout_books.txt") if (processed / name).exists()]
+    empty = [path for path in found if not any(piece.text.strip() for piece in read_pieces(path))]
+    for path in empty:
+        print(f"\n{path.stem} is left out: it is empty, no text of that kind was held out")
+    return [path for path in found if path not in empty]
 
 
 def print_compression(title: str, tokenizer: Tokenizer, texts: Iterable[tuple[str, str]]) -> float:
@@ -117,15 +122,6 @@ def print_tokens(tokenizer: Tokenizer, texts: Iterable[str], sample: str, shown:
     print(f"  never used: {unused:,} of {len(regular):,} tokens ({unused / len(regular):.1%})")
 
 
-def broken_tokenizer(text: str, decoder: decoders.Decoder | None) -> tokenizers.Tokenizer:
-    """The first tokenizer's recipe, as in many quick starts: learned from words that have lost their spaces."""
-    broken = tokenizers.Tokenizer(models.BPE())
-    broken.pre_tokenizer = pre_tokenizers.Whitespace()
-    broken.decoder = decoder
-    broken.train_from_iterator([text], trainers.BpeTrainer(vocab_size=8192, min_frequency=2, show_progress=False))
-    return broken
-
-
 def sound_tokenizer(tokenizer: Tokenizer, decoder: decoders.Decoder | None) -> tokenizers.Tokenizer:
     """This project's tokenizer as the library sees it, with the decoder of one's choice."""
     sound = tokenizers.Tokenizer.from_str(tokenizer.to_json())
@@ -133,13 +129,9 @@ def sound_tokenizer(tokenizer: Tokenizer, decoder: decoders.Decoder | None) -> t
     return sound
 
 
-def there_and_back(used: tokenizers.Tokenizer, text: str) -> str:
-    return used.decode(used.encode(text).ids)
-
-
 def print_broken_tokenizer(tokenizer: Tokenizer, large_text: str) -> None:
     """From this project's tokenizer to the broken one, on the sentence of the project's first README."""
-    small_text = "".join(inspect.getsource(SIMILAR_CODE).splitlines(keepends=True)[:FIRST_CORPUS_LINES])
+    small_text = first_corpus()
     small = Tokenizer.train([small_text], 8192)
     few, many = f"{FIRST_CORPUS_LINES} lines", f"{len(large_text) / 1e6:.1f} MB"
     broken = broken_tokenizer(small_text, None)
@@ -169,11 +161,11 @@ def print_broken_tokenizer(tokenizer: Tokenizer, large_text: str) -> None:
 def report(tokenizer: Tokenizer, processed: Path) -> int:
     """Everything that the script prints; returns its exit code."""
     print(f"{tokenizer.vocab_size:,} tokens, sha256 {tokenizer.sha256[:16]}")
-    found = [processed / name for name in ("heldout_code.txt", "heldout_books.txt") if (processed / name).exists()]
+    found = held_out_sets(processed)
     ratios = {path.stem: print_compression(path.stem, tokenizer, held_out_texts(path)) for path in found}
     own = own_sources((".py",))
     if not found:
-        print(f"\nNo held-out set in {processed} (they are made by: python scripts/create_mixed_corpus.py); instead:")
+        print(f"\nNo held-out text in {processed} (it is made by: python scripts/create_mixed_corpus.py); instead:")
         files = [("this repository", text) for text in own]
         ratios = {"own files": print_compression("this repository's own Python files", tokenizer, files)}
     training = processed / "mixed_corpus.txt"

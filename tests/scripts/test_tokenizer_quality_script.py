@@ -63,8 +63,17 @@ def test_a_vocabulary_without_merges_is_clearly_bad(processed, tmp_path, capsys)
 def test_without_held_out_sets_it_measures_the_repository_and_says_so(tmp_path, capsys):
     assert script.main(["--processed", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "No held-out set in" in printed
+    assert "No held-out text in" in printed
     assert "this repository's own Python files" in printed
+
+
+def test_an_empty_held_out_set_is_left_out_and_not_called_bad(processed, capsys):
+    """As after `create_mixed_corpus.py --only_own` without a book: there is no text to judge the tokenizer by."""
+    (processed / "heldout_books.txt").write_text("")
+    assert script.main(["--processed", str(processed)]) == 0
+    printed = capsys.readouterr().out
+    assert "heldout_books is left out: it is empty" in printed
+    assert "Good: heldout_code" in printed and "heldout_books 0.00" not in printed
 
 
 def test_what_cannot_be_read_is_one_line(processed, tmp_path, capsys):
