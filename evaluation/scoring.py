@@ -1,19 +1,24 @@
 """How probable a model finds a text: what every question of this room is answered with.
 
 `score_texts` gives the nats of each token of whole documents; `continuation_log_probabilities` compares ways in which
-a text may go on. Both give the same numbers, to rounding, whatever the batch size and the device. Drawing text from a
-model is elsewhere (pretraining/text_stream.py).
+a text may go on, `indentation_log_probabilities` how far to the right its next line may begin. All give the same
+numbers, to rounding, whatever the batch size and the device. Drawing text from a model is elsewhere
+(pretraining/text_stream.py).
 """
 
-from collections import defaultdict
+import copy
+import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.architecture.layers import KeyValueCache
 from pretraining.checkpoint import TrainedModel
 from tokenizer.bpe import Tokenizer
 
@@ -87,39 +92,149 @@ def continuation_log_probabilities(
     which the continuations of a prompt differ; what is the same in all cancels. Only the last `context_length` tokens
     are read (the model's own, if None).
     """
-    context = context_length or trained.context_length
-    texts = [prompt + ending for prompt, endings in zip(prompts, continuations, strict=True) for ending in endings]
-    encoded = iter(trained.tokenizer.encode_batch(texts))
-    results = [np.zeros(len(endings)) for endings in continuations]
-    readers: dict[tuple[int, ...], list[tuple[int, int, list[int]]]] = defaultdict(list)
-    for number, endings in enumerate(continuations):
-        tokens = [[trained.tokenizer.end_of_text_id, *next(encoded)] for _ in endings]
+    asked = []
+    for tokens in _encode_endings(trained.tokenizer, prompts, continuations):
         same = _common_length(tokens)
-        left = max(0, max(map(len, tokens)) - 1 - context)  # the same cut for all, so that they compare
-        for choice, sequence in enumerate(tokens):
-            if len(sequence) > same:  # else nothing distinguishes it: log-probability 0
-                readers[tuple(sequence[min(left, same - 1) : -1])].append((number, choice, sequence[same:]))
-    inputs = list(readers)
-    for rows in _batches([len(row) for row in inputs], batch_tokens):
-        scores = _next_token_scores(trained, [np.array(inputs[row]) for row in rows])
-        for row, logits in zip(rows, scores, strict=True):
-            for number, choice, rest in readers[inputs[row]]:
-                results[number][choice] = _log_probability(trained.tokenizer, logits, rest, whole_words)
+        asked.append((tokens[0][:same], [_way(trained.tokenizer, row[same:], whole_words) for row in tokens]))
+    return _compare(trained, asked, context_length or trained.context_length, batch_tokens)
+
+
+def indentation_log_probabilities(
+    trained: TrainedModel,
+    prompts: Sequence[str],
+    indentations: Sequence[Sequence[str]],
+    *,
+    context_length: int | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+) -> list[np.ndarray]:
+    """For each prompt, which ends with a line, the log-probability (nats) that the next one begins with just this.
+
+    An indentation is a string of spaces: these and no more stand before the first character of the line. It can not be
+    asked as a continuation, since the last of the spaces belongs to the token of the word behind it, whatever that is:
+    a token of eight spaces means an indentation of nine.
+    """
+    read = [[indentation[1:] for indentation in choices] for choices in indentations]
+    asked = []
+    for tokens, choices in zip(_encode_endings(trained.tokenizer, prompts, read), indentations, strict=True):
+        same = _common_length(tokens)
+        last = [_first_tokens_of_a_line(trained.tokenizer, bool(indentation)) for indentation in choices]
+        asked.append(
+            (tokens[0][:same], [_Way(tuple(row[same:]), any_of) for row, any_of in zip(tokens, last, strict=True)])
+        )
+    return _compare(trained, asked, context_length or trained.context_length, batch_tokens)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to go on: tokens that are read one after the other, then any one of several."""
+
+    read: tuple[int, ...]
+    any_of: tuple[int, ...]
+
+
+def _way(tokenizer: Tokenizer, tokens: list[int], whole_words: bool) -> _Way | None:
+    """The way of a continuation, or None where nothing is left of it: then it is certain."""
+    if not tokens:
+        return None
+    last = tokens[-1:] if whole_words else tokens_beginning_with(tokenizer, tokenizer.token_bytes(tokens[-1]))
+    return _Way(tuple(tokens[:-1]), tuple(last))
+
+
+def _encode_endings(
+    tokenizer: Tokenizer, prompts: Sequence[str], endings: Sequence[Sequence[str]]
+) -> Iterator[list[list[int]]]:
+    """For each prompt the tokens of prompt and ending together, for each of its endings, behind `<|endoftext|>`.
+
+    Most of a prompt is encoded only once: no word of the tokenizer's pattern reaches from a letter or digit over a
+    line break, so the last such place is a border between tokens whatever follows.
+    """
+    cuts = [max((place.start() + 1 for place in re.finditer(r"[A-Za-z0-9]\n", text)), default=0) for text in prompts]
+    heads = tokenizer.encode_batch([text[:cut] for text, cut in zip(prompts, cuts, strict=True)])
+    asked = zip(prompts, cuts, endings, strict=True)
+    tails = iter(tokenizer.encode_batch([text[cut:] + ending for text, cut, choices in asked for ending in choices]))
+    for head, choices in zip(heads, endings, strict=True):
+        yield [[tokenizer.end_of_text_id, *head, *next(tails)] for _ in choices]
+
+
+@torch.inference_mode()
+def _compare(
+    trained: TrainedModel, asked: Sequence[tuple[list[int], list[_Way | None]]], context: int, batch_tokens: int
+) -> list[np.ndarray]:
+    """Log-probabilities of ways to go on after the tokens that all ways of a prompt share, which are read once."""
+    results = [np.zeros(len(ways)) for _, ways in asked]
+    longest = [max((len(way.read) for way in ways if way), default=0) for _, ways in asked]
+    prompts = []
+    for (tokens, _), read in zip(asked, longest, strict=True):
+        left = max(0, len(tokens) + read - context)  # the same cut for all ways, so that they compare
+        prompts.append(tokens[min(left, len(tokens) - 1) :])
+    for rows in _batches([len(tokens) for tokens in prompts], batch_tokens):
+        cache, first = _read(trained, [prompts[row] for row in rows], room=max(longest[row] for row in rows))
+        for place, row in enumerate(rows):
+            ways = asked[row][1]
+            later = _read_on(trained, cache, place, sorted({way.read for way in ways if way and way.read}))
+            for number, way in enumerate(ways):
+                if way:
+                    tables = [first[place], *later.get(way.read, ())]
+                    exact = sum(table[token].item() for table, token in zip(tables, way.read, strict=False))
+                    results[row][number] = exact + torch.logsumexp(tables[-1][list(way.any_of)], dim=0).item()
     return results
 
 
-def _log_probability(tokenizer: Tokenizer, logits: Tensor, tokens: list[int], whole_words: bool) -> float:
-    """Of the last `tokens` of a row, the very last one with all that begin with it unless `whole_words`."""
-    table = torch.log_softmax(logits[len(logits) - len(tokens) :].double(), dim=-1)
-    total = sum(table[place, token].item() for place, token in enumerate(tokens[:-1]))
-    last = tokens[-1:] if whole_words else tokens_beginning_with(tokenizer, tokenizer.token_bytes(tokens[-1]))
-    return total + torch.logsumexp(table[-1, list(last)], dim=0).item()
+def _read(trained: TrainedModel, rows: list[list[int]], room: int) -> tuple[KeyValueCache, Tensor]:
+    """Read rows of token ids: a cache with room for more behind them, and log-probabilities (rows, vocab) of the next
+    token of each."""
+    model, lengths = trained.model, [len(row) for row in rows]
+    weight = model.head.weight
+    capacity = min(max(lengths) + room, model.config.max_seq_len)
+    cache = KeyValueCache(model.config, len(rows), capacity, device=weight.device, dtype=weight.dtype)
+    hidden = model.hidden_states(_padded(rows).to(weight.device), cache)
+    cache.lengths = lengths  # forgets the padding
+    return cache, _log_probabilities(model.head(hidden[range(len(rows)), [length - 1 for length in lengths]]))
 
 
-@lru_cache(maxsize=4096)
+def _read_on(
+    trained: TrainedModel, cache: KeyValueCache, row: int, reads: list[tuple[int, ...]]
+) -> dict[tuple[int, ...], Tensor]:
+    """Read each of several rows of tokens behind one row of a cache, which stays as it is.
+
+    Returns for each the log-probabilities (tokens, vocab) of what comes after its tokens, one by one.
+    """
+    if not reads:
+        return {}
+    copied = copy.copy(cache)
+    copied.select_rows([row] * len(reads))
+    logits = trained.model(_padded(reads).to(cache.keys.device), copied)
+    return {read: _log_probabilities(logits[number, : len(read)]) for number, read in enumerate(reads)}
+
+
+def _log_probabilities(logits: Tensor) -> Tensor:
+    """On the CPU and in float64, which not every device has."""
+    return torch.log_softmax(logits.float().cpu().double(), dim=-1)
+
+
+@lru_cache(maxsize=1 << 16)
 def tokens_beginning_with(tokenizer: Tokenizer, beginning: bytes) -> tuple[int, ...]:
     """All tokens whose bytes begin with these."""
-    return tuple(t for t in range(tokenizer.vocab_size) if tokenizer.token_bytes(t).startswith(beginning))
+    in_order = _in_order(tokenizer)
+    first = bisect_left(in_order, (beginning, -1))
+    return tuple(token for _, token in takewhile(lambda entry: entry[0].startswith(beginning), in_order[first:]))
+
+
+@lru_cache(maxsize=4)
+def _in_order(tokenizer: Tokenizer) -> list[tuple[bytes, int]]:
+    """All tokens in the order of their bytes."""
+    return sorted((tokenizer.token_bytes(token), token) for token in range(tokenizer.vocab_size))
+
+
+@lru_cache(maxsize=8)
+def _first_tokens_of_a_line(tokenizer: Tokenizer, after_spaces: bool) -> tuple[int, ...]:
+    """Tokens with which a line's text may begin: after spaces those that bring the last one with them.
+
+    A lone space is among the latter: a digit never joins the space before it.
+    """
+    if after_spaces:
+        return tuple(t for text, t in _in_order(tokenizer) if text == b" " or (text[:1] == b" " and text[1:2].strip()))
+    return tuple(token for text, token in _in_order(tokenizer) if text[:1].strip())
 
 
 def _common_length(rows: list[list[int]]) -> int:
@@ -144,9 +259,14 @@ def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
 def _next_token_scores(trained: TrainedModel, rows: list[np.ndarray]) -> Iterator[Tensor]:
     """For each row of token ids its float32 logits (length, vocab). Padding on the right is never looked at."""
     device = next(trained.model.parameters()).device
+    logits = trained.model(_padded(rows).to(device)).float()
+    for number, row in enumerate(rows):
+        yield logits[number, : len(row)]
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Rows of token ids as one tensor (rows, longest), filled up with zeros on the right."""
     padded = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = torch.from_numpy(np.asarray(row))
-    logits = trained.model(padded.to(device)).float()
-    for number, row in enumerate(rows):
-        yield logits[number, : len(row)]
+    return padded

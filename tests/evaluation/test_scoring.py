@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.scoring import continuation_log_probabilities, score_texts
+from evaluation.scoring import (
+    _encode_endings,
+    continuation_log_probabilities,
+    indentation_log_probabilities,
+    score_texts,
+)
 from tests.evaluation.conftest import python_source
 
 TEXTS = [python_source(seed, functions) for seed, functions in ((1, 1), (2, 4), (3, 2))] + ["x", ""]
@@ -90,3 +95,61 @@ def test_comparisons_see_the_same_context_and_depend_on_no_batch(trained):
     for one, other in zip(usual, single, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert usual[2][0] == 0.0, "a continuation by nothing is certain"
+
+
+@torch.inference_mode()
+def slow_comparison(trained, prompt, endings, context):
+    """Every continuation read as a whole, without a cache: the reference."""
+    tokenizer = trained.tokenizer
+    rows = [[tokenizer.end_of_text_id, *tokenizer.encode(prompt + ending)] for ending in endings]
+    same = next(place for place in range(min(map(len, rows))) if len({row[place] for row in rows}) > 1)
+    left = max(0, max(map(len, rows)) - 1 - context)
+    totals = []
+    for row in rows:
+        table = torch.log_softmax(trained.model(torch.tensor([row[left:-1]]))[0].double(), dim=-1)[same - left - 1 :]
+        beginning = tokenizer.token_bytes(row[-1])
+        last = [t for t in range(tokenizer.vocab_size) if tokenizer.token_bytes(t).startswith(beginning)]
+        exact = sum(table[place, token].item() for place, token in enumerate(row[same:-1]))
+        totals.append(exact + torch.logsumexp(table[len(row) - same - 1, last], dim=0).item())
+    return np.array(totals)
+
+
+def test_long_continuations_are_scored_as_a_slow_reference_scores_them(trained):
+    """What continuations share is read once and they are read behind it; that must not change a number."""
+    prompts = [python_source(6), "def f(größe):\n    return (", "x"]
+    endings = [
+        ["zq_4813 + value", "items[0]", "zq_4"],
+        ["größe, [1])\n", ")"],
+        [" = {}", ".append(items)\n\n", "y = 1"],
+    ]
+    got = continuation_log_probabilities(trained, prompts, endings)
+    for prompt, choices, scores in zip(prompts, endings, got, strict=True):
+        np.testing.assert_allclose(scores, slow_comparison(trained, prompt, choices, 32), atol=1e-4)
+
+
+def test_an_indentation_is_as_probable_as_its_spaces_and_any_word_behind_them(trained):
+    """Three spaces are the token of two and then a token that brings the third with it, such as ` return`."""
+    tokenizer, prompt = trained.tokenizer, python_source(7) + "if value:\n"
+    (got,) = indentation_log_probabilities(trained, [prompt], [["", " ", "   "]])
+    text = [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)]
+    without_space = [t for t, b in enumerate(text) if b.lstrip() == b != b""]
+    with_space = [t for t, b in enumerate(text) if b == b" " or (b[:1] == b" " and b[1:].lstrip() == b[1:])]
+    read = [tokenizer.end_of_text_id, *tokenizer.encode(prompt + "  ")][-32:]
+    with torch.inference_mode():
+        before, after = torch.log_softmax(trained.model(torch.tensor([read]))[0, -2:].double(), dim=-1)
+    expected = [
+        torch.logsumexp(before[without_space], 0).item(),
+        torch.logsumexp(before[with_space], 0).item(),
+        (before[read[-1]] + torch.logsumexp(after[with_space], 0)).item(),
+    ]
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_prompts_are_cut_where_no_token_can_cross(trained):
+    """Encoding a prompt in two pieces saves time, and must give the tokens of the whole."""
+    start, tokenizer = trained.tokenizer.end_of_text_id, trained.tokenizer
+    document = python_source(8, 2) + 'x = """a\n\n b"""\r\nif x :\n\n\treturn 1\n  # \'r\n\'ré\n'
+    prompts = [document[:place] for place in range(len(document))]
+    endings = ["", "\n", "x", ")", "    y"]
+    for prompt, rows in zip(prompts, _encode_endings(tokenizer, prompts, [endings] * len(prompts)), strict=True):
+        assert rows == [[start, *tokens] for tokens in tokenizer.encode_batch([prompt + ending for ending in endings])]
