@@ -1,9 +1,10 @@
 """Writes text and code with a trained model: the settings to edit, one function, and the command line.
 
     python pretraining/generate.py --prompt "def fibonacci(n):" --temperature 0.5
+    echo "def fibonacci(n):" | python pretraining/generate.py
 
-Without `--prompt` it answers the prompt of the block below and then, in a terminal, any others you type. How a token
-is drawn is in sampling.py, how tokens become characters in text_stream.py.
+Without `--prompt` it answers what is piped into it, or else the prompt of the block below and then, in a terminal, any
+others you type. How a token is drawn is in sampling.py, how tokens become characters in text_stream.py.
 """
 
 import sys
@@ -14,7 +15,9 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
 
 import argparse
 import io
+import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -147,15 +150,41 @@ def typed_prompts() -> Iterator[str]:
         yield prompt
 
 
-def load(checkpoint: Path | None, device_name: str) -> TrainedModel:
-    """Load a checkpoint (the best of the newest run, if None) and say which one it is and where it runs."""
+def piped_prompt() -> str:
+    """What is piped in or comes from a file, without the newline that `echo` adds; "" in a terminal.
+
+    Some editors run programs with a pipe into which nothing comes: after a second it says what it waits for.
+    Raises SamplingError when it is not text.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    note = "Reading the prompt from standard input, to its end (Ctrl-D); or give --prompt"
+    waiting = threading.Timer(1.0, print, [note], {"file": sys.stderr})
+    waiting.start()
+    try:
+        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise SamplingError(
+            f"what is piped in is not {error.encoding} text; save it as that, or use --prompt"
+        ) from None
+    finally:
+        waiting.cancel()
+
+
+def open_model(checkpoint: Path | None, device_name: str) -> tuple[TrainedModel, str]:
+    """Load a checkpoint (the best of the newest run, if None); returns it and why it runs where it does."""
     device, reason = choose_device(device_name)
     if device.type == "mps" and (differences := self_check(device)):
         (device, _), reason = choose_device("cpu"), f"the Apple GPU computes wrongly here: {differences[0]}"
-    trained = load_trained_model(checkpoint or best_checkpoint(), device)
+    return load_trained_model(checkpoint or best_checkpoint(), device), f"{device} ({reason})"
+
+
+def load(checkpoint: Path | None, device_name: str) -> TrainedModel:
+    """Load a checkpoint (the best of the newest run, if None) and say which one it is and where it runs."""
+    trained, device = open_model(checkpoint, device_name)
     losses = ", ".join(f"{name} {loss:.2f}" for name, loss in trained.losses.items()) or "not measured"
     print(f"Checkpoint: {trained.path}, step {trained.step:,}, loss: {losses}")
-    print(f"Device: {device} ({reason})\n", flush=True)
+    print(f"Device: {device}\n", flush=True)
     return trained
 
 
@@ -165,7 +194,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         description="Write text and code with a trained model.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("--prompt", help=f"answer this and end (without it: {SETTINGS['prompt']!r}, then what you type)")
+    add(
+        "--prompt",
+        help=f"answer this and end (without it: what is piped in, else {SETTINGS['prompt']!r}, then what you type)",
+    )
     add("--max_new_tokens", "--max-new-tokens", type=int, default=SETTINGS["max_new_tokens"], help="length in tokens")
     add("--temperature", type=float, default=SETTINGS["temperature"], help="lower = more conservative, 0 = no chance")
     add("--top_k", "--top-k", type=int, default=SETTINGS["top_k"], help="draw from so many tokens, 0 = all")
@@ -188,12 +220,15 @@ def main(arguments: list[str] | None = None) -> int:
         settings = SamplingSettings(chosen.max_new_tokens, chosen.temperature, chosen.top_k, chosen.top_p, stop)
         if chosen.num_samples < 1:
             raise SamplingError(f"num_samples is {chosen.num_samples}; it must be at least 1")
+        piped = piped_prompt() if chosen.prompt is None else ""
         trained = load(chosen.checkpoint, chosen.device)
-        ask_for_more = chosen.prompt is None and sys.stdin.isatty()
-        first_prompt = SETTINGS["prompt"] if chosen.prompt is None else chosen.prompt
+        ask_for_more = chosen.prompt is None and sys.stdin is not None and sys.stdin.isatty()
+        first_prompt = (piped or SETTINGS["prompt"]) if chosen.prompt is None else chosen.prompt
         for prompt in chain([first_prompt], typed_prompts() if ask_for_more else []):
             seed = fresh_seed() if chosen.seed is None else chosen.seed
             write_answers(trained, prompt, settings, seed, chosen.num_samples)
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (SamplingError, CheckpointError, DeviceError, TokenizerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

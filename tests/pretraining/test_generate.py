@@ -1,8 +1,10 @@
 """Generation as its user meets it: one function and one command line, on a model that knows one text by heart."""
 
+import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -156,6 +158,12 @@ def test_a_prompt_that_is_not_unicode_is_refused(model, tokenizer):
 # The command line
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_piped(monkeypatch):
+    """Standard input is there and empty, as under cron or in CI."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+
+
 def run(capsys, *arguments: str | Path) -> tuple[int, str, str]:
     code = script.main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
@@ -301,8 +309,56 @@ def test_an_empty_line_ends_the_program(capsys, checkpoint, terminal):
 def test_a_prompt_flag_or_a_pipe_asks_for_nothing_more(capsys, checkpoint, terminal, monkeypatch):
     terminal("never answered")
     assert run(capsys, "--checkpoint", checkpoint, "--prompt", "x")[1].count("tokens/s") == 1
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("def"))
     assert run(capsys, "--checkpoint", checkpoint)[1].count("tokens/s") == 1
+
+
+@pytest.mark.parametrize("piped", ["def hi():", "def hi():\n", "def hi():\r\n"])
+def test_what_is_piped_in_is_the_prompt(capsys, checkpoint, monkeypatch, piped):
+    """`echo "def hi():" | generate.py` was answered with the block's own prompt, without a word."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
+    code, out, err = run(capsys, "--checkpoint", checkpoint, "--temperature", "0")
+    assert (code, err) == (0, "")
+    assert f"\n\n{KNOWN}" in out
+    monkeypatch.setattr(sys, "stdin", io.StringIO("print"))
+    assert KNOWN in run(capsys, "--checkpoint", checkpoint, "--temperature", "0", "--prompt", "def hi():")[1]
+
+
+@pytest.mark.parametrize("stdin", [None, io.StringIO(""), io.StringIO("\n")])
+def test_without_anything_piped_the_block_s_prompt_is_answered(capsys, checkpoint, monkeypatch, stdin):
+    """As under cron, with < /dev/null, or where standard input is closed."""
+    monkeypatch.setitem(script.SETTINGS, "prompt", "def hi():")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    code, out, _ = run(capsys, "--checkpoint", checkpoint, "--temperature", "0")
+    assert code == 0
+    assert KNOWN in out
+
+
+def test_piped_bytes_that_are_no_text_are_one_clear_line(capsys, checkpoint, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8"))
+    code, out, err = run(capsys, "--checkpoint", checkpoint)
+    assert (code, out) == (2, "")
+    assert err == "error: what is piped in is not utf-8 text; save it as that, or use --prompt\n"
+
+
+def test_a_pipe_into_which_nothing_comes_is_not_waited_for_in_silence(capsys, checkpoint, monkeypatch):
+    """Some editors start programs with such a pipe; it must be seen what the program waits for."""
+    stdin = SimpleNamespace(isatty=lambda: False, read=lambda: time.sleep(1.2) or "def hi():")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    code, out, err = run(capsys, "--checkpoint", checkpoint, "--temperature", "0")
+    assert code == 0
+    assert "Reading the prompt from standard input" in err
+    assert KNOWN in out
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(checkpoint):
+    """`generate.py | head -1` ended with "Broken pipe" and exit code 2."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, script.__file__, "--checkpoint", str(checkpoint), "--prompt", "def hi():"]
+    with os.fdopen(write_end, "wb") as nobody_reads:
+        result = subprocess.run(command, stdout=nobody_reads, stderr=subprocess.PIPE, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("num_samples", ["1", "2"])
