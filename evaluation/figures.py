@@ -43,6 +43,11 @@ def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (
     return figure, list(axes.flat)
 
 
+def one_line(text: str) -> str:
+    """Generated text as a picture or a table can show it: on one line, `?` for what the font may not have."""
+    return "".join(c if c.isprintable() and c < "\u0250" else "?" for c in " ".join(text.split()))
+
+
 def save_figure(figure: "Figure", path: Path) -> Path:
     """Write a figure as PNG and close it. Raises ResultError for the user's own picture."""
     refuse_preserved(path)
