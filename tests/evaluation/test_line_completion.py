@@ -1,0 +1,107 @@
+"""Line completion: an oracle scores 1, guessers score what their column says, the model is asked as it was trained."""
+
+import json
+
+import pytest
+
+from evaluation import line_completion
+from evaluation.held_out import read_held_out
+from evaluation.line_completion import complete_lines, draw, fitting_contexts, measure, score, score_task, table
+from evaluation.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
+from evaluation.line_items import LineItem, draw_items
+from evaluation.question import Effort
+from evaluation.result_files import load_result
+
+
+def item(before, start, rest, kind="call"):
+    return LineItem("package", "module.py", 1, kind, before, start, rest)
+
+
+@pytest.fixture
+def items(processed):
+    return draw_items(read_held_out("heldout_code"), 40)
+
+
+def test_an_oracle_scores_one_and_silence_nothing(items):
+    scored = score_task(items, [item.rest for item in items])
+    groups = [scored, *scored["by_kind"].values(), *scored["by_package"].values()]
+    assert all(group["exact_match"]["score"] == group["edit_similarity"]["score"] == 1 for group in groups)
+    assert sum(group["exact_match"]["n"] for group in scored["by_kind"].values()) == len(items)
+    scored = score_task(items, [""] * len(items))
+    assert scored["exact_match"]["score"] == scored["edit_similarity"]["score"] == 0
+
+
+def test_guessers_that_answer_as_a_model_would_score_what_their_column_says(items):
+    column = score_task(items, [""] * len(items))["guessers"]
+    for name, guess in (("longest_match", guess_longest_match), ("newest_alike", guess_newest_alike)):
+        as_model = score_task(items, [guess(item) for item in items])
+        assert as_model["exact_match"] == column[name]["exact_match"]
+        assert as_model["edit_similarity"] == column[name]["edit_similarity"]
+    assert column["longest_match"]["exact_match"]["score"] > 0.1, "these modules repeat themselves"
+
+
+def test_no_constant_answer_beats_the_best_constant(items):
+    column = score_task(items, [""] * len(items))["guessers"]["best_constant"]
+    for answer in {item.rest for item in items}:
+        assert score(items, [answer] * len(items))["exact_match"]["score"] <= column["exact_match"]["score"]
+    for answer, measured in zip(column["answers"], ("exact_match", "edit_similarity"), strict=True):
+        assert score(items, [answer] * len(items))[measured] == column[measured]
+
+
+def test_copying_finds_the_longest_match_and_the_newest_line_alike():
+    before = "total = first(a)\nother = second(b)\ntotal = third(c)\n\n"
+    assert guess_newest_alike(item(before, "    total", "")) == " = third(c)"
+    assert guess_newest_alike(item(before, "", "")) == "total = third(c)", "asked for all, the line above"
+    assert guess_newest_alike(item(before, "nothing", "")) == ""
+    assert guess_longest_match(item(before, "x = second(", "")) == "b)"
+    assert guess_longest_match(item("a = b\nc = d\na = b\n", "", "")) == "c = d"
+    assert guess_longest_match(item("", "", "")) == guess_longest_match(item("abc", "", "")) == ""
+
+
+def test_the_most_frequent_answer_is_the_best_constant():
+    items = [item("", "", rest) for rest in ("pass", " pass", "x", "y")]
+    assert guess_best_constant(items)[0] == "pass"
+
+
+def test_contexts_fit_and_begin_with_a_line(trained):
+    text = "".join(f"value_{n} = items({n})\n" for n in range(200))
+    long, whole_line, short, one_line = fitting_contexts(
+        trained, [text + "x =", text, "y = 1\nx =", "x = 1 + " * 90], 40
+    )
+    assert text.endswith(long.removesuffix("x =")) and long.startswith("value_")
+    assert 20 < len(trained.tokenizer.encode(long)) <= 40
+    assert whole_line.startswith("value_") and whole_line.endswith("\n")
+    assert short == "y = 1\nx ="
+    assert len(trained.tokenizer.encode(one_line)) <= 41, "a line that is too long is cut within"
+
+
+def test_answers_do_not_depend_on_the_batch_and_end_with_the_line(trained, items, monkeypatch):
+    usual = complete_lines(trained, items[:12])
+    assert not any("\n" in answer for answer in usual)
+    assert len(set(usual)) > 3
+    monkeypatch.setattr(line_completion, "BATCH_ROWS", 1)
+    assert complete_lines(trained, items[:12]) == usual
+
+
+def test_the_question_is_answered_tabled_and_drawn(trained, processed, tmp_path):
+    values = json.loads(json.dumps(measure(trained, Effort(quick=True))))
+    assert values["packages"] == ["alpha", "beta", "gamma"]
+    for task in ("rest_of_line", "whole_line"):
+        assert values[task]["exact_match"]["n"] == 3 * line_completion.QUICK_LINES_PER_PACKAGE
+        assert {sort: len(found) for sort, found in values[task]["examples"].items()}["worst"] == line_completion.SHOWN
+    lines = table(values)
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("py150: LSTM") and "23.8" in line for line in lines)
+    assert any(line.startswith("this model") for line in lines)
+    (picture,) = draw(values, tmp_path)
+    assert picture.name == "line_completion.png" and picture.stat().st_size > 10_000
+
+
+def test_the_script_keeps_its_answer_and_says_in_one_line_what_is_missing(trained, processed, tmp_path, capsys):
+    places = ["--results", str(tmp_path / "r"), "--plots", str(tmp_path / "p"), "--device", "cpu"]
+    arguments = ["--checkpoint", str(trained.path), "--quick", *places]
+    assert line_completion.main(arguments) == 0
+    assert load_result(tmp_path / "r" / "line_completion.json")["question"] == line_completion.QUESTION.asks
+    (processed / "heldout_code.txt").unlink()
+    assert line_completion.main(arguments) == 2
+    assert "there is no held-out set" in capsys.readouterr().err
