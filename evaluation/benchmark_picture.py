@@ -74,7 +74,13 @@ def draw_perplexities(axes: "Axes", names: Sequence[str], values: Sequence[float
         start = end
     axes.barh(places, values, color=colors, height=0.5)
     for place, value in zip(places, values, strict=True):
-        axes.annotate(f"{value:,.2f}", (value, place), xytext=(5, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            f"{value:,.2f}" if value < 1000 else f"{value:,.0f}",
+            (value, place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+        )
     axes.set(xscale="log", xlim=(1, largest), ylim=(len(names) - 0.4, -0.8))
     axes.set_xticks(
         ticks := [power for power in (1, 10, 100, 1000, 10000) if power <= largest], map("{:,}".format, ticks)
@@ -115,12 +121,12 @@ def draw_shares(
             label=GUESS_LABEL,
         )
     axes.set_xticks(range(len(labels)), labels)
-    axes.set(ylim=(0, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1], yticklabels=["0%", "25%", "50%", "75%", "100%"])
+    axes.set(ylim=(0, 1.15), yticks=[0, 0.25, 0.5, 0.75, 1], yticklabels=["0%", "25%", "50%", "75%", "100%"])
     axes.grid(axis="x", visible=False)
     if len(groups) > 1:
         handles, names = axes.get_legend_handles_labels()
         order = sorted(range(len(names)), key=lambda number: names[number] == GUESS_LABEL)
-        axes.legend([handles[n] for n in order], [names[n] for n in order], loc="upper left", fontsize=9)
+        axes.legend([handles[n] for n in order], [names[n] for n in order], loc="upper center", ncols=4, fontsize=9)
 
 
 def _finding(values: dict) -> str:
