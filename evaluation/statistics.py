@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 NORMAL_QUANTILES = {0.95: 1.959964, 0.999: 3.290527}  # two-sided
+FEWEST_UNITS = 5  # that are worth resampling
 
 
 class Interval(NamedTuple):
@@ -60,9 +61,10 @@ def ratio_interval(
 def ratio_with_interval(numerators: Sequence[float], denominators: Sequence[float]) -> dict:
     """A ratio of sums as result files hold it: value and the 95% interval over the units given; None where unknown.
 
-    Units whose denominator is 0 say nothing about the ratio and are left out.
+    Units whose denominator is 0 say nothing about the ratio and are left out. A bootstrap over two or three units would
+    look far surer than it is, so fewer than FEWEST_UNITS give no interval.
     """
     above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     above, below = above[below > 0], below[below > 0]
-    interval = list(ratio_interval(above, below)) if len(below) > 1 else None
+    interval = list(ratio_interval(above, below)) if len(below) >= FEWEST_UNITS else None
     return {"value": float(above.sum() / below.sum()) if len(below) else None, "interval": interval}

@@ -49,7 +49,7 @@ def test_one_unit_tells_nothing_about_its_kind():
 
 def test_a_ratio_for_a_result_file_says_none_where_nothing_is_known():
     """JSON has no infinity, and 0 of 0 bytes is no number of bits per byte."""
-    kept = ratio_with_interval([3.0, 6.0, 0.0], [2.0, 2.0, 0.0])
-    assert kept == {"value": 2.25, "interval": [1.5, 3.0]}
-    assert ratio_with_interval([3.0, 0.0], [2.0, 0.0]) == {"value": 1.5, "interval": None}
+    kept = ratio_with_interval([3.0, 6.0, 4.0, 5.0, 7.0, 0.0], [2.0, 2.0, 2.0, 2.0, 2.0, 0.0])
+    assert kept == {"value": 2.5, "interval": list(ratio_interval([3, 6, 4, 5, 7], [2] * 5))}
+    assert ratio_with_interval([3.0, 6.0, 4.0, 5.0], [2.0] * 4) == {"value": 2.25, "interval": None}, "too few units"
     assert ratio_with_interval([], []) == {"value": None, "interval": None}
