@@ -77,8 +77,7 @@ def look(root: Path) -> Project:
     with contextlib.suppress(*UNREADABLE):
         path = root / "data/processed/manifest.json"
         manifest = json.loads(path.read_text("utf-8"))
-        project.unseen = unseen_kinds(root / "data/raw", manifest, path.stat().st_mtime)
-        project.manifest = manifest
+        project.unseen, project.manifest = unseen_kinds(root / "data/raw", manifest, path.stat().st_mtime), manifest
     with contextlib.suppress(*UNREADABLE):
         project.run = read_facts(project.path("log_path"))
     project.process = running_process(project.path("checkpoint_dir"))
@@ -174,10 +173,11 @@ def tell_training(project: Project) -> list[str]:
         ended = ("before that: " if lines else "") + progress.state.replace("running", "interrupted")
         lines.append(f"{ended} {age(log_path)}: {steps} in {duration(progress.seconds)}")
     lines.append(", ".join(run.title + [f"{speed:,.0f} tokens/s" for speed in run.speeds[-1:]]))
-    lines += [f"{'training text':18} loss {loss:.3f}" for _, loss in run.training[-1:]]
+    lines += [f"{'training text':14} loss {loss:.3f}" for _, loss in run.training[-1:]]
     for curve in run.held_out:
-        value = perplexity(curve.latest)
-        lines.append(f"{curve.key:18} loss {curve.latest:.3f}, perplexity {value:,.1f} ({band(value)})")
+        value, step = perplexity(curve.latest), curve.points[-1][0]
+        when = "" if step == progress.step else f", step {step:,.0f}"
+        lines.append(f"{curve.key:14} loss {curve.latest:.3f}, perplexity {value:,.1f} ({band(value)}{when})")
     return lines
 
 

@@ -150,9 +150,9 @@ def test_a_finished_run_is_summed_up_and_its_model_looked_at(root):
     page = told(root)
     assert "finished 1 hour ago: step 250 of 250 (100%) in 2 min 5 s" in page
     assert "gpt_nano, 7.2M parameters, preset nano, cpu, 7,000 tokens/s" in page
-    assert "training text      loss 4.000" in page
-    assert "heldout_code       loss 3.800, perplexity 44.7 (excellent)" in page
-    assert "heldout_books      loss 5.000, perplexity 148.4 (okay)" in page
+    assert "training text  loss 4.000" in page
+    assert "heldout_code   loss 3.800, perplexity 44.7 (excellent, step 200)" in page, "not that of step 250"
+    assert "heldout_books  loss 5.000, perplexity 148.4 (okay, step 200)" in page
     assert "best.pt               1.0 MB  1 hour ago  step 100\n" in page, "the lowest loss, not the last"
     assert "step_*.pt             2.0 MB  2 files, the newest step_000200.pt" in page
     assert next_command(root) == "python scripts/quick_gen_test.py"
