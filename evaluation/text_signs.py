@@ -24,7 +24,7 @@ from evaluation.words import LETTERS, known_words, parts, words_of
 FEWEST_WORDS = 3  # and symbols; below that there is nothing to judge
 LEAST_KNOWN = 0.75  # share of words that must be known
 SHORTEST_STRETCH = 2.75  # mean length of what stands between two spaces; "O n ce u p on" has 1.5
-LONGEST_STRETCH = {"prose": 8.5, "code": 14.0}
+LONGEST_RUN = 6.3  # mean length of a run of letters; without spaces between words it is 7 and more
 MOST_ODD_CASES = 1  # words such as colFAalentaps
 MOST_REPEATED = 0.25  # share of a text that one phrase may make up
 LEAST_TIMES = 3  # a phrase that comes so often is repeated
@@ -55,10 +55,9 @@ def judge(prompt: str, continuation: str, *, is_code: bool, ended: bool = False)
     count = len(TOKENS.findall(continuation))
     if count < FEWEST_WORDS:
         return [Sign("length", False, f"wrote hardly a word: {count} in {len(continuation)} characters")]
-    kind = "code" if is_code else "prose"
     signs = [
         whole_words(prompt, continuation, ended),
-        spacing(continuation, LONGEST_STRETCH[kind]),
+        spacing(continuation),
         characters(continuation),
         repetition(continuation),
     ]
@@ -114,15 +113,16 @@ def _between_words(text: str, place: int) -> bool:
     return before[1:] == " " and before[0].isalpha() and after[:1] == " " and after[1:].isalpha()
 
 
-def spacing(text: str, longest_stretch: float) -> Sign:
+def spacing(text: str) -> Sign:
     """Whether spaces stand where they do in real text: not inside words, and not too seldom."""
-    stretches = text.split()
-    mean = sum(map(len, stretches)) / len(stretches)
-    if mean < SHORTEST_STRETCH:
-        return Sign("spacing", False, f"spaces inside words: one after every {mean:.1f} characters")
-    if mean > longest_stretch:
-        return Sign("spacing", False, f"spaces are missing: only one after every {mean:.0f} characters")
-    return Sign("spacing", True, f"proper spacing: a space after every {mean:.1f} characters")
+    stretches, runs = text.split(), LETTERS.findall(text)
+    stretch = sum(map(len, stretches)) / len(stretches)
+    run = sum(map(len, runs)) / max(1, len(runs))
+    if stretch < SHORTEST_STRETCH:
+        return Sign("spacing", False, f"spaces inside words: one after every {stretch:.1f} characters")
+    if run > LONGEST_RUN:
+        return Sign("spacing", False, f"words run together: {run:.1f} letters a word")
+    return Sign("spacing", True, f"proper spacing: {run:.1f} letters a word")
 
 
 def characters(text: str) -> Sign:
@@ -147,7 +147,7 @@ def repetition(text: str) -> Sign:
         shown = phrase if len(phrase) <= SHOWN_CHARACTERS else phrase[: SHOWN_CHARACTERS - 3] + "..."
         return Sign("repetition", False, f'repeats "{shown}" {times} times, {share:.0%} of the text')
     if times:
-        return Sign("repetition", True, f"no loops: no phrase makes up more than {share:.0%}")
+        return Sign("repetition", True, f"no loops: no phrase above {share:.0%}")
     return Sign("repetition", True, f"no loops: no phrase comes {LEAST_TIMES} times")
 
 
@@ -195,7 +195,7 @@ def syntax(prompt: str, continuation: str, ended: bool = False) -> Sign:
         place = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
         return Sign("syntax", False, f"syntax error in {place}{getattr(error, 'msg', error)}")
     size = "1 line" if lines == 1 else f"{max(lines, 0)} lines"
-    return Sign("syntax", True, f"parses as far as it goes: {size}, {'the end is open' if unfinished else 'complete'}")
+    return Sign("syntax", True, f"parses: {size}, {'its end is open' if unfinished else 'complete'}")
 
 
 def names_of_header(prompt: str) -> list[str]:
@@ -213,4 +213,4 @@ def uses_names(names: list[str], continuation: str) -> Sign:
     written = set(words_of(continuation))
     if echoed := [word for word in words_of(" ".join(names)) if len(word) > 2 and word in written]:
         return Sign("names", True, f"stays with the prompt: speaks of {', '.join(dict.fromkeys(echoed))}")
-    return Sign("names", False, f"leaves the prompt: uses none of {', '.join(names[:3])}")
+    return Sign("names", False, f"leaves the prompt: no {' or '.join(names[:3])}")
