@@ -4,7 +4,7 @@
 """
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -71,12 +71,14 @@ def generate_texts(
     generators: list[torch.Generator],
     settings: SamplingSettings,
     context_length: int,
+    finished: Callable[[int], bool] = lambda row: False,
 ) -> Iterator[tuple[int, str]]:
     """Continue prompts side by side, as `generate_tokens` does; yields (row, new text) once for each token drawn.
 
     The new text is empty where a token completes no character or may begin a stop string. A row's pieces together
     are what follows its prompt, up to the first stop string. The prompt's last token is drawn anew where it could be
-    the beginning of a longer one, and counts as one of `max_new_tokens`.
+    the beginning of a longer one, and counts as one of `max_new_tokens`. A row also ends when `finished(row)`, asked
+    after each of its tokens, is true.
     Raises TokenizerError for a prompt that is not Unicode.
     """
     opened = {prompt: reopen_last_token(tokenizer, tokenizer.encode(prompt)) for prompt in prompts}
@@ -91,7 +93,7 @@ def generate_texts(
         end_of_text_id=tokenizer.end_of_text_id,
         context_length=context_length,
         first_tokens=list(first_tokens),
-        finished=lambda row: streams[row].stopped,
+        finished=lambda row: streams[row].stopped or finished(row),
     ):
         counts[row] += 1
         text = streams[row].add(token)

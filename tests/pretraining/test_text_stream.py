@@ -126,3 +126,21 @@ def test_each_row_stops_at_its_own_stop_string_and_tells_of_every_token(model, b
     stopped = texts_of(model, byte_tokenizer, ["a"] * 4, SamplingSettings(50, 1.0, 0, 1.0, stop=(stop,)))
     assert stopped == [text.split(stop)[0] for text in texts]
     assert stopped[2] != texts[2]
+
+
+def test_a_row_ends_when_its_reader_has_enough_and_the_others_go_on_unchanged(model, byte_tokenizer):
+    """What ends a text may be no fixed string, such as the first line that leaves a function's body."""
+    settings = SamplingSettings(max_new_tokens=50, temperature=1.0, top_k=0, top_p=1.0)
+    whole = texts_of(model, byte_tokenizer, ["a"] * 3, settings)
+    texts = [""] * 3
+    for row, text in generate_texts(
+        model,
+        byte_tokenizer,
+        ["a"] * 3,
+        generators=[sample_generator(8, sample) for sample in range(3)],
+        settings=settings,
+        context_length=24,
+        finished=lambda row: row == 1 and len(texts[1]) >= 7,
+    ):
+        texts[row] += text
+    assert texts == [whole[0], whole[1][:7], whole[2]]
