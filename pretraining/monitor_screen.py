@@ -80,12 +80,13 @@ def draw_run(
     `hint` in the last line.
     """
     width, height = min(width, WIDEST), min(height, HIGHEST)
+    done = facts.progress.state == "finished" and not notice
     notice = notice or NEXT.get(facts.progress.state, "")
     parts = [  # (importance, lines) from top to bottom; the lowest number is the last to go
         (1, [[(_join(facts.title, width, look), "bold")]]),
         (0, [_steps(facts, width, look)]),
         (3, [[(_join(_times(facts, now, written), width, look), "")]]),
-        (4, [[(line, "warn")] for line in textwrap.wrap(notice, max(1, width))]),
+        (4, [[(line, "" if done else "warn")] for line in textwrap.wrap(notice, max(1, width))]),
         (7, [[]]),
         (2, _table(facts, width, look)),
         (6, _rates(facts, width, look)),
@@ -196,9 +197,9 @@ def _table(facts: RunFacts, width: int, look: Look) -> list[Line]:
         return []
     widths = {name: max(len(row[name][0]) for row in rows if name in row) for name in COLUMNS}
     gap = 1 if short else 2
-    shown = list(COLUMNS)
+    shown = [name for name in COLUMNS if any(name in row for row in rows[1:])]
     for name in DROPPED_FIRST:
-        if sum(widths[name] + gap for name in shown) - gap > width:
+        if name in shown and sum(widths[name] + gap for name in shown) - gap > width:
             shown.remove(name)
     lines = []
     for row in rows:

@@ -63,7 +63,7 @@ class LiveScreen:
             time.sleep(seconds)
         elif select.select([sys.stdin], [], [], seconds)[0]:
             typed = os.read(sys.stdin.fileno(), 1024)
-            if not typed or typed.lower().startswith(b"q"):  # nothing: the terminal is gone
+            if not typed or b"q" in typed.lower():  # nothing: the terminal is gone
                 self.left_by = signal.SIGINT
         if self._suspended:
             self._suspend()

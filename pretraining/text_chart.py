@@ -98,14 +98,12 @@ def visible_range(curves: Sequence[Points]) -> Range:
     """
     curves = [points for points in curves if points]
     start, end = min(points[0][0] for points in curves), max(points[-1][0] for points in curves)
-    lows, highs = [], []
+    low, highest = (extreme(y for points in curves for _, y in points) for extreme in (min, max))
+    highs = []
     for points in curves:
-        begun = [y for x, y in points if x >= start + (end - start) * SHARE_ABOVE]
-        values = sorted(begun or [points[-1][1]])
-        lows.append(values[0])
+        values = sorted([y for x, y in points if x >= start + (end - start) * SHARE_ABOVE] or [points[-1][1]])
         highs += [values[len(values) - 1 - int(len(values) * SHARE_ABOVE)], points[-1][1]]
-    low, high = min(lows), max(highs)
-    highest = max(y for points in curves for _, y in points)
+    high = max(highs)
     return _widened((low, highest if highest - low < 1.3 * (high - low) else high))  # no cut for so little
 
 
@@ -158,7 +156,7 @@ def _place(value: float, limits: Range, cells: int) -> float:
 def _row(value: float, y_range: Range, rows: int, characters: Characters) -> int | None:
     """The row, counted from the top, that a value is drawn in; None outside the picture."""
     dots = rows * (4 if characters.dots else 1)
-    dot = dots - 1 - round(_place(value, y_range, dots))
+    dot = round(dots - 1 - _place(value, y_range, dots))
     return dot * rows // dots if 0 <= dot < dots else None
 
 
