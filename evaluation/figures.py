@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PLOTS = Path(__file__).resolve().parent / "plots"
 OURS, BEFORE, REFERENCE = "#2f6fb0", "#c46a52", "#8a8f98"  # this model, what was before it, what it is compared with
 DPI = 120  # of every picture
+LABEL_SHARE = 0.15  # of the longest bar: how far the number beside a bar reaches
 GUESS_LABEL = "best constant guess"
 STYLE = {
     "axes.spines.top": False,
@@ -73,8 +74,14 @@ def bars_with_intervals(
     above = [max(0.0, interval.high - value) for value, interval in zip(values, intervals, strict=True)]
     axes.barh(places, values, xerr=[below, above], color=color, height=0.6, error_kw={"elinewidth": 1, "capsize": 2})
     ends = [max(value, interval.high) for value, interval in zip(values, intervals, strict=True)]
+    room = LABEL_SHARE * max(ends, default=0.0)
+    for place, guess in enumerate(guesses):
+        if guess is not None and ends[place] < guess < ends[place] + room:
+            ends[place] = guess  # else its tick would cross out the number
     for place, value, end in zip(places, values, ends, strict=True):
-        axes.annotate(form.format(value), (end, place), xytext=(5, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            form.format(value), (end, place), xytext=(5, 0), textcoords="offset points", va="center", color=color
+        )
     known = [(place, guess) for place, guess in enumerate(guesses) if guess is not None]
     if known:
         axes.scatter(

@@ -1,6 +1,7 @@
 """Pictures of one style."""
 
-from evaluation.figures import new_figure, one_line
+from evaluation.figures import bars_with_intervals, new_figure, one_line
+from evaluation.statistics import Interval
 
 
 def test_what_is_added_to_a_figure_later_has_the_style_too():
@@ -15,3 +16,11 @@ def test_what_is_added_to_a_figure_later_has_the_style_too():
 def test_whatever_a_model_writes_can_be_shown():
     """An untrained one writes control characters and scripts that the font of a picture does not have."""
     assert one_line("two\nlines\tand\x03 naïve 日本 \ufffd $x$") == "two lines and? naïve ?? ? $x$"
+
+
+def test_no_number_is_crossed_out_by_the_tick_of_a_guess():
+    """It stands right of the tick where that is near the end of its bar's interval, else at that end."""
+    _, (axes,) = new_figure()
+    bars = ["near", "far", "within", "none"]
+    bars_with_intervals(axes, bars, [0.5] * 4, [Interval(0.4, 0.6)] * 4, guesses=[0.65, 0.9, 0.3, None])
+    assert [text.xy[0] for text in axes.texts] == [0.65, 0.6, 0.6, 0.6]
