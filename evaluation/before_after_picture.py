@@ -40,7 +40,7 @@ def draw(values: dict, folder: Path) -> list[Path]:
     rows = targets({CODE_EVAL: now})
     code = [model["code_perplexity"] for model in (fresh, now)]
     perplexities = [baseline["perplexity"], *(found["average_perplexity"] for found in code)]
-    draw_perplexities(perplexity_axes, NAMES, perplexities, COLORS)
+    draw_perplexities(perplexity_axes, ["v0, other\ntokenizer", *NAMES[1:]], perplexities, COLORS)
     perplexity_axes.set_title(f"Perplexity on held-out code: {perplexities[-1]:,.1f}")
     _draw_tests(test_axes, values)
     _write_texts(text_axes, [baseline["sample"], fresh["sample"], now["sample"]], values["prompt"])

@@ -34,7 +34,8 @@ def picture(values: dict) -> "Figure":
     colors = [BEFORE, *[REFERENCE] * (len(versions) - 2), OURS][: len(versions)]
     tests = values.get("tests", {})
     figure, (perplexity_axes, test_axes) = new_figure(columns=2, size=(11, 5.2))
-    draw_perplexities(perplexity_axes, names, [row["perplexity"] for row in versions], colors)
+    labels = names if not tests else ["v0, other\ntokenizer", *names[1:]]
+    draw_perplexities(perplexity_axes, labels, [row["perplexity"] for row in versions], colors)
     perplexity_axes.set_title("Perplexity")
     draw_shares(
         test_axes,
