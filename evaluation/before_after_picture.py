@@ -9,7 +9,7 @@ from evaluation.benchmark_picture import draw_perplexities, draw_shares
 from evaluation.figures import BEFORE, OURS, REFERENCE, new_figure, one_line, save_figure
 from evaluation.statistics import Interval
 from evaluation.targets import CODE_EVAL, Target, targets
-from evaluation.text_signs import LONGEST_STRETCH, spacing, whole_words
+from evaluation.text_signs import spacing, whole_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def _write_texts(axes: "Axes", texts: Sequence[str], prompt: str) -> None:
 
 def _words_and_spacing(text: str) -> str:
     """The first bad sign of a text that is judged as it is shown, prompt included: that of version 0 came in pieces."""
-    signs = [spacing(text, LONGEST_STRETCH["prose"]), whole_words("", text)]
+    signs = [spacing(text), whole_words("", text)]
     return next((sign.detail for sign in signs if not sign.good), signs[-1].detail)
 
 
