@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaluation.statistics import share_with_interval
-from evaluation.text_signs import FEWEST_WORDS, spacing, whole_words
+from evaluation.text_signs import FEWEST_WORDS, SHORTEST_STRETCH, whole_words
 from evaluation.words import words_of
 from pretraining.sampling import SamplingSettings
 
@@ -90,7 +90,9 @@ def first_sentence(prompt: str, continuation: str) -> str | None:
     if not found or found.end() <= len(prompt) or "\n\n" in found[0]:
         return None
     ending = found[0][len(prompt) :]
-    whole = whole_words(prompt, ending, ended=True).good and spacing(ending).good
+    stretches = ending.split()
+    in_pieces = sum(map(len, stretches)) < SHORTEST_STRETCH * len(stretches)
+    whole = whole_words(prompt, ending, ended=True).good and not in_pieces
     return ending.strip() if whole and len(words_of(ending)) >= FEWEST_WORDS else None
 
 
