@@ -1,6 +1,7 @@
 """The status page: true in every state a project can be in, in one line where a file is damaged, and quick to read."""
 
 import importlib
+import io
 import json
 import os
 import shutil
@@ -208,9 +209,8 @@ def test_a_training_that_only_prepares_is_not_taken_for_the_run_before_it(root):
 def test_a_killed_run_goes_on_with_the_flags_it_was_started_with(root):
     """Other flags are another run: the half-done one would be archived and training would start anew."""
     trained(root, "running", "--preset", "nano", "--learning_rate", "1e-3", "--max_minutes", "5")
-    page = told(root)
-    assert "interrupted 1 hour ago: step 250 of 1,000 (25%) in 2 min 5 s" in page
-    assert "go on where it was saved last" in page
+    assert "interrupted 1 hour ago: step 250 of 1,000 (25%) in 2 min 5 s" in told(root)
+    assert "go on where it was saved last" in told(root)
     first, *flags = next_command(root).split(" --")
     assert first == "python pretraining/train_improved.py"
     assert sorted(flags) == ["learning_rate 0.001", "max_minutes 5", "preset nano"]
@@ -220,7 +220,7 @@ def test_a_killed_run_goes_on_with_the_flags_it_was_started_with(root):
 
 
 def test_a_run_that_saved_nothing_is_said_to_begin_again(root):
-    trained(root, "running", "--preset", "nano", saved=False)
+    trained(root, "running", "--preset", "nano", saved=False, process=None)  # an older log does not name it
     assert "begin again; nothing was saved yet" in told(root)
     assert next_command(root) == "python pretraining/train_improved.py --preset nano"
 
@@ -256,13 +256,14 @@ def test_earlier_runs_are_counted(root):
 def test_a_damaged_file_is_a_line_and_takes_nothing_else_with_it(root, name):
     mixed(root)
     trained(root, "finished")
-    whole = told(root).splitlines()
+    whole = set(told(root).splitlines())
     for content in ("", "{", '{"run": {}, "train": 3}', "[]", "null", "[" * 100_000, "\0", "{}"):
         write(root / name, content)
         damaged = told(root).splitlines()
-        assert len(set(whole) & set(damaged)) > len(whole) - 14, "the other sections are as before"
+        assert len(whole & set(damaged)) > len(whole) - 12, "the other sections are as before"
         assert damaged[-1].startswith("  python ")
         said = any(word in line for line in damaged for word in ("damaged", " does not ", "can not be"))
+        assert "nano" not in name or "gpt_nano_config.json  is damaged" in " ".join(damaged)
         assert said or ("code_eval" in name and content.endswith("}")), "a result without known numbers is no damage"
 
 
@@ -274,13 +275,6 @@ def test_a_log_of_another_version_is_a_line(root, change):
     path = root / "logs/training_log.json"
     write(path, json.loads(path.read_text()) | change)
     assert "training_log.json is damaged: nothing is known of the last run" in told(root)
-
-
-def test_a_config_that_does_not_parse_is_told_with_its_line(root):
-    path = root / "pretraining/train_improved.py"
-    number = next(n for n, line in enumerate(path.read_text().splitlines(), 1) if '"max_steps"' in line)
-    path.write_text(path.read_text().replace('"max_steps": 2500,', '"max_steps" 2500,'))
-    assert f" pretraining/train_improved.py:{number} does not parse: " in told(root)
 
 
 def test_a_setting_that_can_not_be_run_is_told_before_anybody_starts_a_training(root):
@@ -317,8 +311,7 @@ def test_runs_are_looked_for_where_config_puts_them(root):
     path.write_text(path.read_text().replace("pretraining/checkpoints", "big_disk").replace("logs/", "diary/"))
     write(root / "big_disk/last.pt", "x" * 3_000_000)
     write(root / "diary/training_log.json", "{")
-    page = told(root)
-    assert "last.pt               3.0 MB" in page and "training_log.json is damaged" in page
+    assert "last.pt               3.0 MB" in told(root) and "training_log.json is damaged" in told(root)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "model/config").glob("*.json")), ids=lambda path: path.stem)
@@ -386,6 +379,15 @@ def test_a_bare_python_shows_it_all(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout and "scripts/create_mixed_corpus.py:" in done.stdout
     assert subprocess.run([*command, "--help"], capture_output=True, check=False).returncode == 0
+
+
+def test_a_name_that_the_terminal_can_not_show_is_no_obstacle(root, monkeypatch):
+    write(root / "data/processed/bücher.txt")
+    monkeypatch.setattr(status, "ROOT", root)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert status.main([]) == 0
+    sys.stdout.flush()
+    assert b"b?cher.txt" in sys.stdout.buffer.getvalue()
 
 
 def test_it_only_looks(root):
