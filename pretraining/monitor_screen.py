@@ -149,7 +149,7 @@ def _steps(facts: RunFacts, width: int, look: Look) -> Line:
     line = [(progress.state, STYLES[progress.state])]
     if not last_step:
         limit = facts.log["run"]["settings"].get("max_minutes")
-        rest = f" (measuring how many fit into {limit:g} minutes)" if limit else ""
+        rest = f" (measuring how many fit into {limit:g} min)" if limit and progress.state == "running" else ""
         return _cropped([*line, (f"  step {progress.step:,}{rest}", "")], width)
     share = f"{min(1.0, progress.step / last_step):>4.0%}"
     line.append((f"  step {progress.step:,} of {last_step:,}", ""))
@@ -173,7 +173,7 @@ def _times(facts: RunFacts, now: float, written: float) -> list[str]:
 
 
 def _tokens(facts: RunFacts) -> str:
-    return f"{facts.tokens / 1e6:,.2f}M tokens"
+    return f"{facts.tokens / 1e6:,.2f}M tokens" if facts.tokens >= 1e5 else f"{facts.tokens:,} tokens"
 
 
 def _clock(moment: float, now: float) -> str:
@@ -247,7 +247,7 @@ def _rates(facts: RunFacts, width: int, look: Look) -> list[Line]:
 
 def _chart(facts: RunFacts, width: int, height: int, look: Look) -> list[Line]:
     """The curves, below the names of their axes."""
-    series = [Series(facts.training, look.training_mark, "training", line_only=True)]
+    series = [Series(facts.training, look.training_mark, "training", line_only=len(facts.training) > 1)]
     curves = [
         Series(curve.points, mark, curve.key) for curve, mark in zip(facts.held_out, look.marks * 9, strict=False)
     ]

@@ -16,6 +16,7 @@ Range = tuple[float, float]
 
 SMALLEST_CHART = (24, 6)  # columns and lines; below that nothing can be read off it
 COLUMNS_BETWEEN_MARKS = 6
+SMALLEST_RANGE = 0.1  # of y: differences that mean nothing should not look like mountains
 LARGEST = 1e15  # what is beyond is no loss and no step
 SHARE_ABOVE = 0.05  # of a run, and of its values, may lie above the picture
 # One character shows 2 x 4 dots; these are the bits of its left and right column, from the top.
@@ -60,7 +61,7 @@ def draw_chart(
     x_name: str = "",
     right_ticks: Callable[[float, float], list[tuple[float, str]]] | None = None,
 ) -> list[Line]:
-    """Draw `series`, the last on top, into `height` lines of at most `width` columns.
+    """Draw `series`, the last on top, into `height` lines of at most `width` columns. x are whole numbers.
 
     `right_ticks` makes a second scale for the same curves: (y, label) for what lies between two y.
     Points that are not finite, or beyond LARGEST, are left out. No lines come back where the size is below
@@ -71,7 +72,7 @@ def draw_chart(
         return []
     rows = height - 2
     xs = [x for points in finite for x, _ in points]
-    x_range = _widened((min(xs), max(xs)))
+    x_range = min(xs), max(*xs, min(xs) + 1)
     y_range = visible_range(finite)
     left, right = (
         {row: label for value, label in ticks if (row := _row(value, y_range, rows, characters)) is not None}
@@ -104,14 +105,16 @@ def visible_range(curves: Sequence[Points]) -> Range:
         values = sorted([y for x, y in points if x >= start + (end - start) * SHARE_ABOVE] or [points[-1][1]])
         highs += [values[len(values) - 1 - int(len(values) * SHARE_ABOVE)], points[-1][1]]
     high = max(highs)
-    return _widened((low, highest if highest - low < 1.3 * (high - low) else high))  # no cut for so little
+    high = highest if highest - low < 1.3 * (high - low) else high  # no cut for so little
+    room = max(0.0, SMALLEST_RANGE + abs(high) * 1e-6 - (high - low)) / 2
+    return low - room, high + room
 
 
-def round_ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
+def round_ticks(low: float, high: float, most: int, whole: bool = False) -> list[tuple[float, str]]:
     """At most `most` round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`, with their labels."""
     power = math.floor(math.log10((high - low) / most))
     steps = (factor * 10.0 ** (power + shift) for shift in (0, 1) for factor in (1, 2, 5))
-    for step in steps:
+    for step in steps if not whole else (step for step in steps if step >= 1):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < most:
             decimals = max(0, -math.floor(math.log10(step) + 1e-9))
@@ -138,15 +141,6 @@ def progress_bar(share: float, width: int, characters: Characters = UNICODE) -> 
     return [(characters.bar[0] * done, "good"), (characters.bar[1] * (width - done), "dim")]
 
 
-def _widened(limits: Range) -> Range:
-    """Limits with a little room, so that curves keep off the edges, and never of no extent."""
-    low, high = limits
-    if high - low > abs(high) * 1e-9:
-        return low, high
-    room = abs(high) * 0.05 or 1.0
-    return low - room, high + room
-
-
 def _place(value: float, limits: Range, cells: int) -> float:
     """Where a value stands among `cells` between the limits: 0 for the first one's middle, outside them beyond."""
     low, high = limits
@@ -165,9 +159,9 @@ def _x_axis(x_range: Range, columns: int, indent: int, characters: Characters, n
     _, across, corner, _, _, tick = characters.axes
     axis, numbers = [across] * columns, [" "] * columns
     numbers[max(0, columns - len(name)) :] = list(name)[:columns]
-    free_until = columns - len(name) - 1
+    free_until = columns - len(name) - 1 if name else columns
     taken = -1
-    for value, label in round_ticks(*x_range, most=max(2, columns // 10)):
+    for value, label in round_ticks(*x_range, most=max(2, columns // 10), whole=True):
         column = round(_place(value, x_range, columns))
         start = max(0, column - len(label) // 2)
         if taken < start and start + len(label) <= free_until:

@@ -106,7 +106,7 @@ class Watched:
         if self.preparing is None:
             return ""
         who = f" (process {self.preparing})" if self.preparing else ""
-        return f"A training is getting ready{who}: data, tokens, model. Its curves will be here by themselves."
+        return f"A training is getting ready{who}: data, tokens, a first validation. Its curves will be here soon."
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -119,7 +119,8 @@ def test_before_the_length_is_known_it_does_not_make_one_up(facts_of, tmp_path):
     log = a_log(tmp_path, steps=10, status="running", last_step=None)
     log["run"]["settings"]["max_minutes"] = 10.0
     lines = screen(read_facts(write_log(log)))
-    assert lines[1] == "running  step 10 (measuring how many fit into 10 minutes)"
+    assert lines[1] == "running  step 10 (measuring how many fit into 10 min)"
+    assert screen(read_facts(write_log(log | {"status": "stopped"})))[1] == "stopped  step 10"
 
 
 def test_a_notice_takes_the_place_of_advice(facts_of):

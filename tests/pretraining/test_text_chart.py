@@ -94,6 +94,14 @@ def test_a_single_point_or_a_level_line_can_be_drawn(points):
     assert len(lines) == 10 and "o" in "".join(lines)
 
 
+def test_steps_are_whole_and_small_differences_stay_small():
+    """The first minutes of a run: a handful of steps, and losses that differ by nothing."""
+    lines = drawn([Series([(0, 9.071), (1, 9.066), (2, 9.068)], "o", line_only=True)], x_name="step")
+    assert lines[-1].split() == ["0", "1", "step"]
+    assert sum(any("\u2801" <= c <= "\u28ff" for c in line) for line in lines) <= 2
+    assert drawn([Series([(0, 9.0)], "o")])[-1].split() == ["0", "1"]
+
+
 def test_labels_are_round_and_few():
     assert [label for _, label in round_ticks(0, 961, 7)] == ["0", "200", "400", "600", "800"]
     assert [label for _, label in round_ticks(3.56, 5.9, 3)] == ["4", "5"]
