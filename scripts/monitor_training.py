@@ -102,11 +102,15 @@ class Watched:
 
     @property
     def notice(self) -> str:
-        """What to know about a training that is about to begin."""
-        if self.preparing is None:
-            return ""
-        who = f" (process {self.preparing})" if self.preparing else ""
-        return f"A training is getting ready{who}: data, tokens, a first validation. Its curves will be here soon."
+        """What to know besides: a training is about to begin, or this one lies in the archive."""
+        if self.preparing is not None:
+            who = f" (process {self.preparing})" if self.preparing else ""
+            return f"A training is getting ready{who}: data, tokens, a first validation. Its curves will be here soon."
+        saved, facts = self.path.with_name("last.pt"), self.facts
+        archived = facts is not None and facts.log_path.resolve() != self.path.resolve() and saved.is_file()
+        if archived and facts.progress.state != "finished":
+            return f"This run is archived. To go on with it: the same training command with --resume {saved}"
+        return ""
 
 
 def main(arguments: list[str] | None = None) -> int:

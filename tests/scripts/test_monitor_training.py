@@ -328,6 +328,18 @@ def test_a_training_that_is_getting_ready_is_said_so(tmp_path, monkeypatch, caps
     lock.release()
 
 
+def test_an_archived_run_says_how_to_go_on_with_it(tmp_path, capsys):
+    """The command that it was started with would begin a new run, or go on with another."""
+    write_log(a_log(tmp_path, status="stopped"))
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    (tmp_path / "training_log.json").rename(archive / "training_log.json")
+    (archive / "last.pt").touch()
+    assert monitor_training.main(["--summary", "--log", str(archive)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "stopped step 200 of 1,000" in text and "This run is archived." in text and "--resume" in text
+
+
 def test_the_log_is_read_only_when_it_has_changed(tmp_path, monkeypatch):
     """Watching must not take the processor from the training: looking is a question for the file's date."""
     path = write_log(a_log(tmp_path, status="stopped"))
