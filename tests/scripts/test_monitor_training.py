@@ -348,9 +348,9 @@ def test_the_log_is_read_only_when_it_has_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(monitor_training, "read_facts", lambda path: reads.append(path) or read(path))
     for _ in range(5):
         watched.look()
+        watched._not_before = 0.0
     assert len(reads) == 1
     write_log(a_log(tmp_path, steps=300))
-    watched._not_before = 0.0
     watched.look()
     assert len(reads) == 2 and watched.facts.progress.step == 300
 
