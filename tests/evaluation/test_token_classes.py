@@ -23,6 +23,8 @@ from tests.evaluation.conftest import python_source
 
 LETTERS = dict(zip("kofrnsdci", range(len(CLASSES)), strict=True))
 SNIPPET = {  # a line of Python and the class of each of its bytes, its end included
+    "# top": "ccccci",
+    '"""A."""': "ddddddddi",
     "def add(first, other=1):": "kkkffffofffffoffffffonooi",
     '    """Sum."""': "iiidddddddddddi",
     "    # why": "iiicccccci",
