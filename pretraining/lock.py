@@ -40,7 +40,8 @@ class FolderLock:
                     "or give this one another --checkpoint_dir and --log_path"
                 )
             time.sleep(0.02)
-        self._file.truncate(0)
+        self._file.seek(0)
+        self._file.truncate()
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
 
@@ -81,6 +82,7 @@ def _try_lock(file: IO[str]) -> bool:
         else:
             import msvcrt
 
+            file.seek(1 << 30)  # far behind the number, which others could not read in a locked place
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     except OSError:
         return False

@@ -158,9 +158,8 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
         goes_on_here = checkpoint is not None and resumed_from.parent.resolve() == run.folder.resolve()
         log_goes_on = find_log(information["id"], log_path) is not None
         if archived := archive_run(run.folder, log_path, checkpoints=not goes_on_here, log=not log_goes_on):
-            print(
-                f"[Resume] What was there before is kept in {archived} (to go on with it: --resume {archived}/last.pt)"
-            )
+            go_on = f" (to go on with it: --resume {archived}/last.pt)" if (archived / "last.pt").is_file() else ""
+            print(f"[Resume] What was there before is kept in {archived}{go_on}")
     if checkpoint is not None:
         run.restore(checkpoint)
     information["last_step"] = run.total_steps  # None: a time limit has yet to be turned into steps

@@ -101,24 +101,31 @@ def main(arguments: list[str] | None = None) -> int:
 def train(settings: dict, processes: Processes) -> int:
     """Prepare a run, take its steps, and leave checkpoints, a log and a curve behind."""
     lock = FolderLock(Path(settings["checkpoint_dir"])) if processes.is_main else None
-    run = open_run(settings, processes)
-    introduce(run)
+    try:
+        run = open_run(settings, processes)
+        introduce(run)
+        stop_signal = train_watchfully(run)
+        run.log.set_status("finished" if stop_signal is None else "stopped")
+    finally:
+        if lock:
+            lock.release()  # after the last word in the log, or else a watcher would find a run that nobody runs
+    if processes.is_main:
+        say_goodbye(run, stopped=stop_signal is not None)
+    return 0 if stop_signal is None else 128 + stop_signal
+
+
+def train_watchfully(run: Run) -> int | None:
+    """Take all steps; returns the signal that stopped them early, or None. Whatever else ends them is logged."""
     try:
         with StopRequest() as request:
             stopped = take_all_steps(run, request)
     except BaseException as error:
         with contextlib.suppress(OSError):  # where the disk is full, the log can not say so
             run.log.set_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
-        if shortage := memory_shortage(error, settings):
+        if shortage := memory_shortage(error, run.settings):
             raise shortage from error
         raise
-    finally:
-        if lock:
-            lock.release()
-    run.log.set_status("stopped" if stopped else "finished")
-    if processes.is_main:
-        say_goodbye(run, stopped)
-    return 128 + (request.signal or signal.SIGTERM) if stopped else 0  # another process may have been asked
+    return (request.signal or signal.SIGTERM) if stopped else None  # another process may have been asked
 
 
 def take_all_steps(run: Run, request: "StopRequest") -> bool:
