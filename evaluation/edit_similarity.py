@@ -8,7 +8,7 @@ from collections import defaultdict
 
 
 def is_exact(answer: str, truth: str) -> bool:
-    """Whether two lines are the same but for the amount of white space."""
+    """Whether two lines are the same but for the amount of white space; so indentation does not count."""
     return answer.split() == truth.split()
 
 

@@ -63,6 +63,7 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
     real = {kind: [really(trained, opening) for opening in openings[kind]] for kind in KINDS}
     corpus, overlaps = measure_overlap(trained, [written["code"], real["code"], written["books"], real["books"]])
     return {
+        "held_out": ["heldout_code", "heldout_books"],
         "sampling": asdict(SAMPLING),
         "corpus": corpus,
         "code": judge_kind(openings["code"], written["code"], real["code"], overlaps[:2], is_code=True),

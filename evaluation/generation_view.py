@@ -29,6 +29,7 @@ SIGNS = {  # by their names in text_signs.py; `text` is the verdict on all of th
         "prose": "stays prose",
     },
 }
+TICKS = (1, 2, 5, 10, 20, 50, 100)  # tokens
 LONG_RUN = 25  # tokens that a text has in common with the corpus; of held-out text 1 in 100 has so many
 
 
@@ -126,7 +127,9 @@ def _draw_overlap(axes: "Axes", values: dict) -> None:
             lengths = np.array(values[kind]["overlap"][who]["lengths"])
             axes.plot(*_shares_at_least(lengths), style, color=color, drawstyle="steps-pre", label=f"{name}, {kind}")
     axes.legend(loc="upper right")
-    axes.set_xlim(0, None)
+    axes.set_xscale("log")
+    axes.set_xticks(TICKS, map(str, TICKS), minor=False)
+    axes.minorticks_off()
     axes.set_ylim(0, 1.02)
     model, real = (np.median(values["code"]["overlap"][who]["lengths"]) for who in ("model", "real"))
     axes.set_title(f"Half of the code copies {model:.0f} tokens in a row\nor more, half of the real code {real:.0f}")
@@ -134,5 +137,5 @@ def _draw_overlap(axes: "Axes", values: dict) -> None:
 
 def _shares_at_least(lengths: np.ndarray) -> tuple[Sequence[int], Sequence[float]]:
     """For every length up to one that no text reaches, the share of texts that reach it."""
-    steps = np.arange(lengths.max() + 2)
+    steps = np.arange(1, lengths.max() + 2)
     return steps, [(lengths >= step).mean() for step in steps]

@@ -1,6 +1,7 @@
 """Line completion: an oracle scores 1, guessers score what their column says, the model is asked as it was trained."""
 
 import json
+import random
 
 import pytest
 
@@ -58,6 +59,19 @@ def test_copying_finds_the_longest_match_and_the_newest_line_alike():
     assert guess_longest_match(item("", "", "")) == guess_longest_match(item("abc", "", "")) == ""
 
 
+def test_the_longest_match_is_that_of_a_slow_search():
+    dice = random.Random(0)
+    for _ in range(200):
+        context = "".join(dice.choices("ab\n", k=dice.randrange(40)))
+        endings = [length for length in range(1, len(context)) if context[-length:] in context[:-1]]
+        guess = guess_longest_match(item(context, "", ""))
+        if not endings:
+            assert guess == ""
+        else:
+            place = context.rfind(context[-max(endings) :], 0, len(context) - 1) + max(endings)
+            assert guess == context[place:].split("\n")[0]
+
+
 def test_the_most_frequent_answer_is_the_best_constant():
     items = [item("", "", rest) for rest in ("pass", " pass", "x", "y")]
     assert guess_best_constant(items)[0] == "pass"
@@ -83,12 +97,20 @@ def test_answers_do_not_depend_on_the_batch_and_end_with_the_line(trained, items
     assert complete_lines(trained, items[:12]) == usual
 
 
+def test_each_task_is_scored_with_its_own_answers(trained, processed, monkeypatch):
+    monkeypatch.setattr(line_completion, "complete_lines", lambda trained, items: [item.rest for item in items])
+    values = measure(trained, Effort(quick=True))
+    assert values["rest_of_line"]["exact_match"]["score"] == values["whole_line"]["exact_match"]["score"] == 1
+
+
 def test_the_question_is_answered_tabled_and_drawn(trained, processed, tmp_path):
     values = json.loads(json.dumps(measure(trained, Effort(quick=True))))
     assert values["packages"] == ["alpha", "beta", "gamma"]
     for task in ("rest_of_line", "whole_line"):
         assert values[task]["exact_match"]["n"] == 3 * line_completion.QUICK_LINES_PER_PACKAGE
         assert {sort: len(found) for sort, found in values[task]["examples"].items()}["worst"] == line_completion.SHOWN
+    low, _ = values["rest_of_line"]["exact_match"]["interval"]
+    assert low <= values["rest_of_line"]["guessers"]["best_constant"]["exact_match"]["score"], "it has learned nothing"
     lines = table(values)
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("py150: LSTM") and "23.8" in line for line in lines)
