@@ -22,7 +22,7 @@ from tqdm import tqdm
 from data.corpus import CorpusError
 from evaluation.corpus_overlap import Overlap, longest_overlaps
 from evaluation.generation_view import KINDS, LONG_RUN, SIGNS, draw, table
-from evaluation.held_out import read_held_out
+from evaluation.held_out import MAKE_THEM, HeldOutError, read_held_out
 from evaluation.openings import Opening, draw_openings, function_openings, sentence_openings
 from evaluation.question import Effort, Question, ask
 from evaluation.statistics import ratio_with_interval, share_with_interval
@@ -59,6 +59,9 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
     code = [opening for document in read_held_out("heldout_code") for opening in function_openings(document)]
     books = [opening for document in read_held_out("heldout_books") for opening in sentence_openings(document)]
     openings = {"code": draw_openings(code, count, effort.seed), "books": draw_openings(books, count, effort.seed)}
+    for kind, found in openings.items():
+        if not found:
+            raise HeldOutError(f"among the {KINDS[kind]} none can be a prompt: too short or none there. {MAKE_THEM}")
     written = {kind: write(trained, openings[kind], effort.seed) for kind in KINDS}
     real = {kind: [really(trained, opening) for opening in openings[kind]] for kind in KINDS}
     corpus, overlaps = measure_overlap(trained, [written["code"], real["code"], written["books"], real["books"]])

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from evaluation.edit_similarity import edit_similarity, is_exact
 from evaluation.figures import REFERENCE, bars_with_intervals, new_figure, save_figure
-from evaluation.held_out import read_held_out, sample_documents
+from evaluation.held_out import MAKE_THEM, HeldOutError, read_held_out, sample_documents
 from evaluation.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
 from evaluation.line_items import LineItem, draw_items
 from evaluation.question import Effort, Question, ask
@@ -64,6 +64,8 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
     """Ask for lines of held-out code, equally many from each package; `score_task` says what each task's values are."""
     documents = sample_documents(read_held_out("heldout_code"), QUICK_BYTES if effort.quick else None, effort.seed)
     items = draw_items(documents, QUICK_LINES_PER_PACKAGE if effort.quick else LINES_PER_PACKAGE, effort.seed)
+    if not items:
+        raise HeldOutError(f"heldout_code has no line of Python that can be asked for. {MAKE_THEM}")
     whole = [item.whole() for item in items]
     answers = complete_lines(trained, [*items, *whole])
     return {

@@ -132,6 +132,12 @@ def test_without_a_training_corpus_copying_is_left_out_and_said_so(trained, proc
     assert picture.stat().st_size > 10_000
 
 
+def test_held_out_code_without_a_function_is_one_line(trained, processed, capsys):
+    (processed / "heldout_code.txt").write_text("<|endoftext|>\n".join(["x = 1\n"] * 12), encoding="utf-8")
+    assert generation_quality.main(["--checkpoint", str(trained.path), "--device", "cpu", "--quick"]) == 2
+    assert "among the functions of held-out code none can be a prompt" in capsys.readouterr().err
+
+
 def test_an_oracle_that_writes_the_real_text_scores_what_real_text_scores(trained, corpus, openings):
     real = [really(trained, opening) for opening in openings]
     _, overlaps = measure_overlap(trained, [real, real])

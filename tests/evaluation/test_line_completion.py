@@ -124,6 +124,10 @@ def test_the_script_keeps_its_answer_and_says_in_one_line_what_is_missing(traine
     arguments = ["--checkpoint", str(trained.path), "--quick", *places]
     assert line_completion.main(arguments) == 0
     assert load_result(tmp_path / "r" / "line_completion.json")["question"] == line_completion.QUESTION.asks
-    (processed / "heldout_code.txt").unlink()
+    corpus = processed / "heldout_code.txt"
+    corpus.write_text("<|endoftext|>\n".join(["# nothing\n"] * 12), encoding="utf-8")
     assert line_completion.main(arguments) == 2
-    assert "there is no held-out set" in capsys.readouterr().err
+    corpus.unlink()
+    assert line_completion.main(arguments) == 2
+    nothing, missing = capsys.readouterr().err.splitlines()
+    assert "no line of Python" in nothing and "there is no held-out set" in missing
