@@ -201,10 +201,11 @@ def verdict(answers: list[Answer], before: list[Answer] | None) -> list[str]:
     """What to think of all answers together, with the numbers."""
     texts, good, signs = count_good(answers)
     word = "This is mostly gibberish" if is_gibberish(answers) else "This looks like text"
-    lines = [f"{word}: {texts} of {len(answers)} answers read like text, {good} of {signs} signs are good."]
+    lines = [f"{word}: {texts} of {len(answers)} answers look like text, {good} of {signs} signs are good."]
     if before:
         texts, good, signs = count_good(before)
         lines.append(f"Before training: {texts} of {len(before)} answers, {good} of {signs} signs.")
+    lines.append("No program judges here whether it makes sense; you can.")
     return lines
 
 
@@ -216,14 +217,16 @@ def advice(answers: list[Answer], trained: TrainedModel) -> list[str]:
         return ["Ask it something of your own: python pretraining/generate.py"]
     missing = max(warned, key=lambda name: (warned[name] / asked[name], -list(MEANING).index(name)))
     lines = [f"Missing most ({warned[missing]} of {asked[missing]} times): {MEANING[missing]}."]
+    name, value = next(((name, perplexity(loss)) for name, loss in trained.losses.items()), ("held-out text", None))
     if not is_gibberish(answers):
+        if value is not None and band(value) == "poor":
+            lines.append(f"It has only begun to learn: perplexity {value:,.0f} on {name} is poor.")
         return [*lines, f"More training: {train_longer(trained)}"]
-    losses = [f"perplexity {perplexity(loss):,.0f} on {name}" for name, loss in trained.losses.items()][:1]
-    after = f"it was trained for {', '.join([f'{trained.step:,} steps', *losses])}"
+    known = "" if value is None else f" and has perplexity {value:,.0f} on {name}"
     steps = (
-        ("is its tokenizer sound?", "python scripts/test_tokenizer_quality.py"),
-        (f"{after}; is that all?", "python scripts/status.py"),
-        ("then train longer", train_longer(trained)),
+        ("Is its tokenizer sound?", "python scripts/test_tokenizer_quality.py"),
+        (f"It was trained for {trained.step:,} steps{known}. Is that all?", "python scripts/status.py"),
+        ("Then train longer:", train_longer(trained)),
     )
     return lines + [
         line

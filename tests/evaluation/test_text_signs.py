@@ -83,6 +83,7 @@ def test_words_run_together_are_broken():
 
 def test_a_word_that_the_prompt_began_is_judged_whole():
     assert sign("words", "Once upon a time in Toron", "to, there was").detail == "complete words: 2 of 2 known"
+    assert sign("words", "Once upon a time", " there was a ").detail == "complete words: 2 of 2 known"
     assert "unknown (torontoles, xq)" in sign("words", "in Toronto", "les, xq or so").detail
 
 

@@ -97,7 +97,7 @@ def test_it_says_which_model_shows_the_texts_and_judges_them(capsys, checkpoint)
     assert "  ✓ complete words: 14 of 14 known" in parts[0]
     assert "      if n < 2:\n          return n\n      return n - 1\n\n  ✓ complete words" in parts[1]
     assert "✓ parses: 5 lines, complete" in parts[1]
-    assert "This looks like text: 2 of 2 answers read like text, 10 of 10 signs are good." in parts[1]
+    assert "This looks like text: 2 of 2 answers look like text, 10 of 10 signs are good." in parts[1]
     assert "python pretraining/generate.py" in parts[1]
 
 
@@ -113,7 +113,7 @@ def test_gibberish_is_called_so_and_the_way_out_is_named(capsys, untrained_check
     assert code == 1
     assert "⚠ random characters" in out
     verdict = out[out.index("This is mostly gibberish: 0 of 2 answers") :]
-    assert "it was trained for 10 steps, perplexity 1,998 on heldout_code; is that all?" in verdict
+    assert "It was trained for 10 steps and has perplexity 1,998 on heldout_code." in verdict
     commands = [line.strip() for line in verdict.splitlines() if line.strip().startswith("python")]
     assert commands == [
         "python scripts/test_tokenizer_quality.py",
@@ -129,8 +129,9 @@ def test_two_runs_compare_and_another_seed_writes_something_else(capsys, untrain
     assert first == again != other
 
 
-def test_each_prompt_has_its_own_chance(model, tokenizer, tmp_path):
+def test_each_prompt_has_its_own_chance(model, tokenizer, tmp_path, monkeypatch):
     """With one stream of random numbers for all, a model that hardly reads its prompt answers all of them alike."""
+    monkeypatch.setattr(script, "PROMPTS", (("def", True), ("def", True)))
     torch.manual_seed(3)
     fresh = TrainedModel(GPT(model.config).eval(), tokenizer, tmp_path, 0, {}, 128)
     texts = [a.continuation for a in script.write_answers(fresh, script.SamplingSettings(max_new_tokens=40), seed=0)]
@@ -197,6 +198,11 @@ def test_what_is_missing_most_is_named(model, tokenizer, tmp_path):
     lines = script.advice([answer("names"), answer("names", "syntax"), answer()], trained)
     assert lines[0].startswith("Missing most (2 of 3 times): keeping to the prompt")
     assert "--temperature 1.0" in script.advice([answer("repetition"), answer()], trained)[0]
+    good = TrainedModel(model, tokenizer, tmp_path / "best.pt", 20, {"heldout_code": 3.7}, 128)
+    assert not any("only begun" in line for line in script.advice([answer("names"), answer()], good))
+    begun = TrainedModel(model, tokenizer, tmp_path / "best.pt", 20, {"heldout_code": 6.7}, 128)
+    lines = script.advice([answer("names"), answer()], begun)
+    assert "perplexity 812 on heldout_code is poor" in lines[1], "whole words come long before sense"
     first = script.advice([answer("words", "syntax")] * 2, trained)[0]
     assert "its words are in pieces" in first, "of two that are missing equally, the one that is learned first"
 
@@ -210,6 +216,8 @@ def test_training_longer_is_offered_as_the_run_was_begun(model, tokenizer, tmp_p
     (tmp_path / "last.pt").touch()
     longer = "python pretraining/train_improved.py --preset nano --resume last --max_steps 2468"
     assert script.train_longer(trained) == longer
+    elsewhere = TrainedModel(model, tokenizer, tmp_path / "archive" / "best.pt", 1234, {}, 128)
+    assert script.train_longer(elsewhere) == "python pretraining/train_improved.py", "last.pt is another run's"
     saved(path, model, tokenizer, settings={})
     assert "--preset" not in script.train_longer(trained)
 
