@@ -167,8 +167,9 @@ def _draw_positions(axes: "Axes", positions: list[dict], context_length: int) ->
             axes.plot([ratio["value"] for ratio in ratios], marker=style["marker"], color=style["color"])
             bounds = [ratio["interval"] or [ratio["value"]] * 2 for ratio in ratios]
             axes.fill_between(range(len(ratios)), *zip(*bounds, strict=True), color=style["color"], alpha=0.12)
-    axes.axvline(np.searchsorted(POSITIONS, context_length) - 0.5, color=REFERENCE, linestyle=":")
-    axes.annotate("end of the model's context", (np.searchsorted(POSITIONS, context_length) - 0.45, 0.05))
+    end = np.searchsorted(POSITIONS, context_length) - 0.5
+    axes.axvline(end, color=REFERENCE, linestyle=":")
+    axes.annotate("end of the model's context", (end, 0.05), xytext=(-5, 0), textcoords="offset points", ha="right")
     axes.set_xticks(
         range(len(positions)), [f"{place['from']:,}-{place['to'] - 1:,}" for place in positions], rotation=30
     )

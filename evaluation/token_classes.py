@@ -181,4 +181,4 @@ def _finding(ratios: dict[str, dict]) -> str:
     worst = max(behind, key=behind.__getitem__)
     if behind[worst] <= 0:
         return "In every class ahead of the n-gram"
-    return f"Counting does better most of all at: {worst}"
+    return f"Counting beats the model most at: {worst}"
