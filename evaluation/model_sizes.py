@@ -28,7 +28,7 @@ from model.architecture.model import GPT
 from pretraining.device import DeviceError, autocast, choose_device, choose_precision, synchronize
 from pretraining.optimizer import build_optimizers, set_learning_rate
 from pretraining.sampling import SamplingSettings, generate_tokens, sample_generator
-from pretraining.settings import PRESETS
+from pretraining.settings import CHOICES, PRESETS
 
 TIMED_STEPS = 3  # after one that is slower because memory is taken; the median counts
 LONGEST_TIMING = 40.0  # seconds, after which no further step is begun
@@ -64,7 +64,7 @@ def recipe_for(config_path: Path) -> tuple[str, dict]:
 def measure_training(config: ModelConfig, recipe: dict, device: torch.device) -> dict:
     """A few real steps, forward, backward and optimizer, on random tokens: bytes by purpose, and tokens per second."""
     batch_size, block_size = recipe["batch_size"], min(recipe["block_size"], config.max_seq_len)
-    precision, reason = choose_precision(device, recipe["precision"])
+    precision, _ = choose_precision(device, recipe["precision"])
     before = peak_memory(device)
     model = GPT(config).to(device).train()
     optimizers = build_optimizers(model, recipe["optimizer"], recipe["weight_decay"], precision)
@@ -90,7 +90,6 @@ def measure_training(config: ModelConfig, recipe: dict, device: torch.device) ->
         "batch_size": batch_size,
         "block_size": block_size,
         "precision": str(precision).removeprefix("torch."),
-        "precision_reason": reason,
         "weights": weight_bytes(model),
         "gradients": gradients,
         "optimizer": sum(value.nbytes for state in states for value in state.values() if torch.is_tensor(value)),
@@ -169,6 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("what", choices=("training", "generation"))
     parser.add_argument("config", type=Path, help="a file as in model/config")
     parser.add_argument("--batch_size", "--batch-size", type=int, help="instead of the recipe's")
+    parser.add_argument("--precision", choices=CHOICES["precision"], default="auto", help="of the matrix products")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     chosen = parser.parse_args(arguments)
     try:
@@ -178,9 +178,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if chosen.what == "training":
         _, recipe = recipe_for(chosen.config)
-        measured = measure_training(
-            config, recipe | ({"batch_size": chosen.batch_size} if chosen.batch_size else {}), device
-        )
+        batch_size = chosen.batch_size or recipe["batch_size"]
+        measured = measure_training(config, recipe | {"batch_size": batch_size, "precision": chosen.precision}, device)
     else:
         measured = measure_generation(config, device)
     print(json.dumps(measured))

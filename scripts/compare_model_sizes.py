@@ -28,7 +28,7 @@ from tqdm import tqdm
 from evaluation.model_sizes import PARTS, parameters_by_part, recipe_for
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.model import GPT
-from pretraining.device import DeviceError, choose_device
+from pretraining.device import DeviceError, choose_device, choose_precision
 from pretraining.settings import ROOT
 
 CONFIGS = ROOT / "model" / "config"
@@ -36,6 +36,7 @@ MEASURE = ROOT / "evaluation" / "model_sizes.py"
 PLOT = ROOT / "evaluation" / "plots" / "model_sizes.png"
 BUDGET = 20_480_000  # training tokens of the default recipe and of the original one
 PER_TABLE = 3  # configs that stand side by side in 80 columns
+COMFORTABLE_MEMORY = 12 * 2**30  # bytes; gpt_small takes 8.4 GB with the default recipe
 BUSY = 0.5  # processes per core that make a machine too busy to be measured
 
 
@@ -71,10 +72,9 @@ def read_sizes(paths: list[Path]) -> list[Size]:
     return sorted(sizes, key=lambda size: size.parameters)
 
 
-def measure(sizes: list[Size], device: str, batch_size: int | None) -> list[str]:
+def measure(sizes: list[Size], options: list[str]) -> list[str]:
     """Fill in what each config takes; returns what failed, in the user's words."""
     failures = []
-    options = ["--device", device] + (["--batch_size", str(batch_size)] if batch_size else [])
     tasks = [(size, what) for size in sizes for what in ("training", "generation")]
     with tqdm(tasks, unit="measurement", leave=False, disable=None) as bar:
         for size, what in bar:
@@ -150,10 +150,19 @@ def print_table(sizes: list[Size]) -> None:
     print("\n*  measured here; the other sizes are counted.  ** computed from the speed, without validations.")
 
 
-def machine(sizes: list[Size], device: str) -> str:
+def machine(device: str, precision: str) -> str:
     """Where this was measured, and how."""
-    precisions = sorted({size.training["precision"] for size in sizes if size.training})
-    return f"{device}, {processor()}, PyTorch {torch.__version__}, products in {', '.join(precisions) or '-'}"
+    memory = f", {physical_memory() / 2**30:.0f} GB" if physical_memory() else ""
+    threads = f" ({torch.get_num_threads()} threads{memory})"
+    return f"{device}, {processor()}{threads}, PyTorch {torch.__version__}, {precision}"
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory that this machine has; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others may not know these names
+        return None
 
 
 def processor() -> str:
@@ -215,10 +224,11 @@ def finding(sizes: list[Size]) -> str:
     if len(timed) < 2:
         return f"{sizes[0].name}: {sizes[0].parameters / 1e6:.1f}M parameters"
     small, large = timed[0], timed[-1]
+    peaks = small.training["peak"], large.training["peak"]
+    memory = f"{peaks[1] / peaks[0]:.1f} times the memory and " if all(peaks) else ""
     return (
-        f"{large.name} has {large.parameters / small.parameters:.1f} times the parameters of {small.name}, "
-        f"takes {large.training['peak'] / small.training['peak']:.1f} times the memory "
-        f"and {large.hours / small.hours:.1f} times the hours"
+        f"{large.name} has {large.parameters / small.parameters:.1f} times the parameters of {small.name}; "
+        f"its recipe takes {memory}{large.hours / small.hours:.1f} times the hours"
     )
 
 
@@ -235,12 +245,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         sizes = read_sizes(chosen.configs or sorted(CONFIGS.glob("*.json")))
         device, _ = choose_device(chosen.device)
-        print_if_busy()
-        failures = measure(sizes, str(device), chosen.batch_size)
+        precision = str(choose_precision(device)[0]).removeprefix("torch.")  # once, so that all are compared alike
+        print_notes()
+        batch_size = ["--batch_size", str(chosen.batch_size)] if chosen.batch_size else []
+        failures = measure(sizes, ["--device", str(device), "--precision", precision, *batch_size])
         print_table(sizes)
-        where = machine(sizes, str(device))
-        print(f"Measured on {where}.\n")
-        print(f"Plot: {draw(sizes, where, chosen.plot)}")
+        where = machine(str(device), precision)
+        print(f"Measured on {where}.\n\nPlot: {draw(sizes, where, chosen.plot)}")
     except BrokenPipeError:  # whoever read this has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -255,8 +266,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failures else 0
 
 
-def print_if_busy() -> None:
-    """Say so when other work would make the speeds look lower than they are."""
+def print_notes() -> None:
+    """Say what would make the speeds look lower than they are: other work, or little memory."""
+    memory = physical_memory()
+    if memory and memory < COMFORTABLE_MEMORY:
+        print(f"Note: the larger models want more than {memory / 2**30:.0f} GB; if it crawls, try --batch_size 4.")
     if hasattr(os, "getloadavg") and (load := os.getloadavg()[0]) > BUSY * (os.cpu_count() or 1):
         print(
             f"Note: other programs keep this machine busy (load {load:.1f}); the speeds will be lower than it can do."
