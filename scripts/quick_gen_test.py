@@ -221,7 +221,7 @@ def advice(answers: list[Answer], trained: TrainedModel) -> list[str]:
     if not is_gibberish(answers):
         if value is not None and band(value) == "poor":
             lines.append(f"It has only begun to learn: perplexity {value:,.0f} on {name} is poor.")
-        return [*lines, f"More training: {train_longer(trained)}"]
+        return [*lines, "More training:", f"  {train_longer(trained)}"]
     known = "" if value is None else f" and has perplexity {value:,.0f} on {name}"
     steps = (
         ("Is its tokenizer sound?", "python scripts/test_tokenizer_quality.py"),
@@ -284,7 +284,8 @@ def main(arguments: list[str] | None = None) -> int:
             print("\n".join(look.answers(title, answers[number], earlier, trained.step)))
         print(look.rule * look.width)
         for line in verdict(answers, before) + advice(answers, trained):
-            print("\n".join(wrapped(line, look.width)))
+            is_command = line.lstrip().startswith("python ")  # to be copied as it is
+            print(line if is_command else "\n".join(wrapped(line, look.width)))
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read this has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -170,6 +170,13 @@ def test_where_only_ascii_can_be_shown_the_marks_are_ascii(checkpoint, monkeypat
     assert "+ complete words" in shown and "! " in shown and " | " in shown
 
 
+def test_a_command_stays_on_one_line_for_copying(capsys, untrained_checkpoint, monkeypatch):
+    command = "python pretraining/train_improved.py --preset nano --resume last --max_steps 1922"
+    monkeypatch.setattr(script, "train_longer", lambda trained: command)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert f"\n   {command}\n" in run(capsys, untrained_checkpoint, "--temperature", "0.8")[1]
+
+
 def test_no_text_can_move_the_cursor_or_the_columns():
     """A model may write any bytes: escape sequences, tabs, wide and combining characters."""
     assert script.shown("a\x1b[2Jb\r\n\tc\x07\u202e") == "a\ufffd[2Jb\n    c\ufffd\ufffd"
