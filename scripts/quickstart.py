@@ -32,14 +32,13 @@ from data.own_files import unseen_kinds
 from pretraining.lock import running_process
 from pretraining.perplexity import band, perplexity
 from pretraining.places_to_edit import TRAIN, plain_values
-from pretraining.run_facts import LogError, RunFacts, read_facts
+from pretraining.run_facts import LogError, read_facts
 from pretraining.same_run import flags_of_run
 from pretraining.settings import ROOT, SettingsError, read_settings, recipe
 
 OWN_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PROCESSED = ROOT / "data" / "processed"
 CORPORA = ("mixed_corpus.txt", "code_corpus.txt", "heldout_code.txt", "heldout_books.txt")
-PLACES = ("corpus_file", "checkpoint_dir")
 CURVE = ROOT / "evaluation" / "plots" / "training_curve.png"
 SAME_COMMAND = shlex.join(sys.orig_argv)
 
@@ -58,7 +57,7 @@ class Part:
 
     name: str
     what: str
-    minutes: float  # that it usually takes on two cores
+    minutes: float | None  # that it usually takes on two cores; None: the network decides
     gigabytes: float  # that it writes
     command: tuple[str, ...]
     done: bool
@@ -121,7 +120,7 @@ def read_config() -> dict:
         return {}
 
 
-def look_at_training(settings: dict, config: dict, mixed: bool) -> Training:
+def look_at_training(settings: dict, config: dict, mixed: bool, python: Path) -> Training:
     """What the training of these settings will find; `mixed` says whether it will read the corpora that are there."""
     folder, log_path, corpus = (Path(settings[key]) for key in ("checkpoint_dir", "log_path", "corpus_file"))
     try:
@@ -129,8 +128,11 @@ def look_at_training(settings: dict, config: dict, mixed: bool) -> Training:
     except LogError:
         return Training()
     theirs, progress, saved = facts.log["run"]["settings"], facts.progress, (folder / "last.pt").is_file()
-    is_same = mixed and corpus.is_file() and corpus.stat().st_mtime < log_path.stat().st_mtime
-    is_same = is_same and all(theirs.get(key) == settings[key] for key in (*recipe(settings), "config_path", *PLACES))
+    is_same = (
+        (mixed and corpus.is_file() and corpus.stat().st_mtime < log_path.stat().st_mtime)
+        and all(theirs.get(key) == value for key, value in recipe(settings).items())
+        and all(Path(theirs[key]).name == Path(settings[key]).name for key in ("config_path", "corpus_file"))
+    )
     if is_same and progress.state == "finished" and (folder / "best.pt").is_file():
         return Training(done=True, note=f"this model is there already, after {progress.step:,} steps")
     if is_same and progress.state != "finished" and saved:
@@ -140,8 +142,8 @@ def look_at_training(settings: dict, config: dict, mixed: bool) -> Training:
     note = (f"the run that is there (preset {theirs['preset']}, {progress.state}, step {progress.step:,}) is another "
             f"one. It will be moved to {typed(folder / 'archive')}; nothing is lost")  # fmt: skip
     if progress.state != "finished":
-        flags = flags_of_run(theirs, config, saved)
-        note += f". To go on with it instead: {typed(find_python() or OWN_PYTHON)} {shlex.join([TRAIN, *flags])}"
+        command = shlex.join([typed(ROOT / TRAIN), *flags_of_run(theirs, config, saved)])
+        note += f". To go on with it instead: {typed(python)} {command}"
     return Training(note=note)
 
 
@@ -151,16 +153,16 @@ def look_at_training(settings: dict, config: dict, mixed: bool) -> Training:
 def make_plan(minutes: float, python: Path | None, mixed: bool, training: Training) -> list[Part]:
     """The parts in order. Sizes are measured with `du`, times on two cores."""
     return [
-        Part("environment", "make .venv with PyTorch and all else that is needed", 0, 0,
+        Part("environment", "make .venv with PyTorch and all else that is needed", None, 0,
              ("scripts/make_environment.py",), python is not None),
         Part("collect", "collect Python code and books in the public domain", 0.2, 0.3,
              ("scripts/collect_raw_data.py",), data_was_mixed()),
         Part("mix", "clean, hold some out, drop duplicates, mix", 1, 0.6,
              ("scripts/create_mixed_corpus.py",), mixed),
         Part("train", f"turn text into tokens, then train for {minutes:g} min",
-             (0 if training.minutes_spent else 0.5) + max(0.0, minutes - training.minutes_spent), 0.6,
+             0.5 + max(0.0, minutes - training.minutes_spent), 0.6,
              (TRAIN, "--preset", "nano", "--max_minutes", f"{minutes:g}"), training.done),
-        Part("look", "let it write: before and after training", 0.3, 0,
+        Part("look", "let it write: before and after training", 0.5, 0,
              ("scripts/quick_gen_test.py", "--before"), False, verdict=True),
     ]  # fmt: skip
 
@@ -168,11 +170,11 @@ def make_plan(minutes: float, python: Path | None, mixed: bool, training: Traini
 def print_plan(parts: list[Part], training: Training) -> None:
     print("Mini LLM: from nothing to a small language model that writes Python.\n")
     for number, part in enumerate(parts, start=1):
-        takes = "done" if part.done else in_words(part.minutes) if part.minutes else "1 to 10 min"
+        takes = "done" if part.done else "1 to 10 min" if part.minutes is None else in_words(part.minutes)
         print(f"  {number}  {part.name:12} {part.what:50} {takes}")
     if training.note:
         print(f"\nTraining: {training.note}.")
-    total = sum(part.minutes for part in parts if not part.done)
+    total = sum(part.minutes or 0 for part in parts if not part.done)
     download = "" if parts[0].done else ", and as long as the download of PyTorch takes"
     print(f"\nAbout {in_words(total)}{download}. Ctrl-C stops in any part; the same command goes on.", flush=True)
 
@@ -235,14 +237,14 @@ def run(*command: str | Path) -> int:
     return code
 
 
-def print_result(facts: RunFacts, python: Path, seconds: float) -> None:
+def print_result(settings: dict, python: Path, seconds: float) -> None:
     """What was made, and what to do next."""
-    name, folder = typed(python), facts.checkpoint_dir
-    curve = facts.held_out[0]
+    facts = read_facts(Path(settings["log_path"]))
+    name, model, curve = typed(python), Path(settings["checkpoint_dir"], "best.pt"), facts.held_out[0]
     loss = curve.best[1]
     value = perplexity(loss)
     print(f"\n== Done in {in_words(seconds / 60)}. This is yours now:\n")
-    print(f"  model       {typed(folder / 'best.pt')}: {', '.join(facts.title[:2])}, {facts.progress.step:,} steps")
+    print(f"  model       {typed(model)}: {', '.join(facts.title[:2])}, {facts.progress.step:,} steps")
     print(f"  quality     perplexity {value:,.1f} ({band(value)}), loss {loss:.3f} on {curve.name}, unseen in training")
     print(f"  loss curve  {typed(CURVE)}")
     left_out = sources_left_out()
@@ -265,9 +267,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     started = time.monotonic()
     try:
-        config = read_config()
-        settings = read_settings(config, ["--preset", "nano", "--max_minutes", str(options.minutes)])
-        python = find_python()
+        config, python = read_config(), find_python()
+        settings = read_settings(config, ["--preset", "nano", "--max_minutes", f"{options.minutes:g}"])
         process = running_process(Path(settings["checkpoint_dir"]))
         if process is not None:
             raise QuickstartError(
@@ -275,11 +276,11 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{typed(ROOT / 'scripts/monitor_training.py')}. When it has ended: {SAME_COMMAND}"
             )
         mixed = data_is_mixed()
-        training = look_at_training(settings, config, mixed)
+        training = look_at_training(settings, config, mixed, python or OWN_PYTHON)
         parts = make_plan(options.minutes, python, mixed, training)
         print_plan(parts, training)
         python = do_all(parts, python)
-        print_result(read_facts(Path(settings["log_path"])), python, time.monotonic() - started)
+        print_result(settings, python, time.monotonic() - started)
     except (QuickstartError, SettingsError, LogError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, QuickstartError) else 2

@@ -159,6 +159,15 @@ def test_what_is_done_is_not_done_again(checkout):
     assert "this model is there already" in result.stdout
 
 
+def test_a_repository_that_was_moved_keeps_its_model(checkout):
+    checkout.run("--minutes", "7")
+    checkout.calls()
+    checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
+    result = checkout.run("--minutes", "7")
+    assert names(checkout.calls()) == ["quick_gen_test"]
+    assert f"model       {Path('pretraining/checkpoints/best.pt')}: " in result.stdout
+
+
 def test_other_minutes_are_another_training_and_the_archive_is_announced(checkout):
     checkout.run("--minutes", "7")
     checkout.calls()
