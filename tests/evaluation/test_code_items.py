@@ -1,4 +1,4 @@
-"""Questions built from code: exactly the ones expected, each with the right answer, and none from strings or comments."""
+"""Questions built from code: the ones expected, each with the right answer, and none from strings or comments."""
 
 import re
 
@@ -71,7 +71,8 @@ f = 2
 
 def test_indentation_is_asked_where_the_syntax_leaves_a_choice():
     items = list(indentation_items(code_of(INDENTED)))
-    found = [(INDENTED[i.place :].split("\n")[0].strip(), i.kind, [len(c) for c in i.choices], i.answer) for i in items]
+    lines = [INDENTED[item.place : INDENTED.index("\n", item.place)].strip() for item in items]
+    found = [(line, i.kind, [len(c) for c in i.choices], i.answer) for line, i in zip(lines, items, strict=True)]
     assert found == [
         ("def f(self):", "deeper", [0, 4], 1),
         ("if x:", "deeper", [0, 4, 8], 2),

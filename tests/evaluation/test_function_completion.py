@@ -1,4 +1,4 @@
-"""Function bodies: the judge passes real ones and nothing that would fit every function; bodies end where they should."""
+"""Function bodies: the judge passes real ones and none that would fit every function; each ends where it should."""
 
 from pathlib import Path
 
@@ -116,7 +116,15 @@ def test_a_body_ends_with_the_first_line_that_leaves_the_function():
 
 
 def test_names_of_a_module_are_those_it_gives_a_value_anywhere():
-    text = "try:\n    import a.b, c as d\nexcept E as e:\n    f, (g, *h) = i\nfor j in k: pass\ndef m():\n    global n\n    n = o = 1\n"
+    text = """try:
+    import a.b, c as d
+except E as e:
+    f, (g, *h) = i
+for j in k: pass
+def m():
+    global n
+    n = o = 1
+"""
     assert module_names(text) == {"a", "d", "e", "f", "g", "h", "j", "m", "n"}
 
 

@@ -13,7 +13,7 @@ def code_of(text):
 
 
 def test_an_f_string_is_one_token_whatever_is_in_it():
-    """Python 3.12 takes f-strings apart; a bracket or keyword inside would be an item in one Python and none in another."""
+    """Python 3.12 takes f-strings apart; a bracket inside would be an item in one Python and none in another."""
     text = "x = f'{a[1]} {f\"{b if c else d}\"}' + 'é(' # (\n"
     words = [word for word in code_of(text).words if word.kind != tokenize.ENDMARKER]
     assert [word.text for word in words] == ["x", "=", "f'{a[1]} {f\"{b if c else d}\"}'", "+", "'é('", "# (", "\n"]
