@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pretraining.text_chart import LARGEST, visible_range
+from pretraining.watching.text_chart import LARGEST, visible_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -29,13 +29,13 @@ import signal
 import textwrap
 import time
 
-from pretraining.monitor_screen import ASCII_LOOK, UNICODE_LOOK, Look, draw_run, duration, news, painted
-from pretraining.progress import read_progress
-from pretraining.run_facts import LogError, RunFacts, preparing_process, read_facts
 from pretraining.settings import PRESETS, ROOT
-from pretraining.terminal_screen import LiveScreen
-from pretraining.text_chart import Line
 from pretraining.training_curve import TRAINING_CURVE, draw_training_curve
+from pretraining.watching.monitor_screen import ASCII_LOOK, UNICODE_LOOK, Look, draw_run, duration, news, painted
+from pretraining.watching.progress import read_progress
+from pretraining.watching.run_facts import LogError, RunFacts, preparing_process, read_facts
+from pretraining.watching.terminal_screen import LiveScreen
+from pretraining.watching.text_chart import Line
 
 USUAL_LOG = ROOT / PRESETS["default"]["log_path"]
 USUAL_CHECKPOINTS = ROOT / PRESETS["default"]["checkpoint_dir"]

@@ -31,10 +31,10 @@ from dataclasses import dataclass
 from data.own_files import unseen_kinds
 from pretraining.lock import running_process
 from pretraining.perplexity import band, perplexity
-from pretraining.places_to_edit import TRAIN, plain_values
-from pretraining.run_facts import LogError, read_facts
-from pretraining.same_run import flags_of_run
 from pretraining.settings import ROOT, SettingsError, read_settings, recipe
+from pretraining.watching.places_to_edit import TRAIN, plain_values
+from pretraining.watching.run_facts import LogError, read_facts
+from pretraining.watching.same_run import flags_of_run
 
 OWN_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PROCESSED = ROOT / "data" / "processed"

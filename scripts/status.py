@@ -28,13 +28,13 @@ from dataclasses import dataclass, field
 
 from data.own_files import SUFFIXES, own_files, unseen_kinds
 from pretraining.lock import running_process
-from pretraining.monitor_screen import duration
 from pretraining.perplexity import band, perplexity
-from pretraining.places_to_edit import GENERATE, MIX, TRAIN, lines_to_edit, plain_values
-from pretraining.run_facts import RunFacts, read_facts
-from pretraining.same_run import flags_of_run
 from pretraining.settings import PRESETS, ROOT, SettingsError, read_settings
-from pretraining.wording import age, plural, size
+from pretraining.watching.monitor_screen import duration
+from pretraining.watching.places_to_edit import GENERATE, MIX, TRAIN, lines_to_edit, plain_values
+from pretraining.watching.run_facts import RunFacts, read_facts
+from pretraining.watching.same_run import flags_of_run
+from pretraining.watching.wording import age, plural, size
 
 MEASURES = ("perplexity", "average_perplexity", "score")  # what a results file calls its most important numbers
 INDENT, WIDTH = 13, 79

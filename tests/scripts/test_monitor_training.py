@@ -21,7 +21,7 @@ import pytest
 
 from pretraining.lock import FolderLock
 from pretraining.settings import ROOT
-from tests.pretraining.training_logs import a_log, write_log
+from tests.pretraining.watching.training_logs import a_log, write_log
 
 monitor_training = importlib.import_module("scripts.monitor_training")
 SCRIPT = str(ROOT / "scripts" / "monitor_training.py")

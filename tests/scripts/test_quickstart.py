@@ -80,10 +80,11 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for folder in ("data/raw/code", "data/raw/books", "data/sources", "pretraining", "scripts", "fail", "slow"):
+        for folder in ("data/raw/code", "data/raw/books", "data/sources", "pretraining/watching", "scripts", "fail"):
             (root / folder).mkdir(parents=True)
-        for path in (ROOT / "pretraining").glob("*.py"):
-            shutil.copy(path, root / "pretraining")
+        (root / "slow").mkdir()
+        for path in [*(ROOT / "pretraining").glob("*.py"), *(ROOT / "pretraining" / "watching").glob("*.py")]:
+            shutil.copy(path, root / path.parent.relative_to(ROOT))
         for name in ("data/__init__.py", "data/own_files.py", "scripts/quickstart.py"):
             shutil.copy(ROOT / name, root / name)
         for name in ("books.json", "code_packages.json"):

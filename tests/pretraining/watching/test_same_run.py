@@ -2,8 +2,8 @@
 
 import pytest
 
-from pretraining.same_run import flags_of_run
 from pretraining.settings import ROOT, SettingsError, read_settings
+from pretraining.watching.same_run import flags_of_run
 
 EDITED = {"preset": "nano", "learning_rate": 0.002}
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pretraining.text_chart import (
+from pretraining.watching.text_chart import (
     ASCII,
     SMALLEST_CHART,
     UNICODE,

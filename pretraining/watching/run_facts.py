@@ -10,9 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from pretraining.lock import running_process
-from pretraining.progress import Progress, read_progress
 from pretraining.training_curve import NAMES, whole_intervals
 from pretraining.training_log import read_log
+from pretraining.watching.progress import Progress, read_progress
 
 MOST_POINTS = 2_000  # kept of a long run's training losses; a screen shows fewer
 TREND_EVALUATIONS = 4

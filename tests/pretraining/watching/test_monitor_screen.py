@@ -9,10 +9,10 @@ import re
 import pytest
 
 from pretraining.lock import FolderLock
-from pretraining.monitor_screen import ASCII_LOOK, UNICODE_LOOK, draw_run, duration, news, painted
-from pretraining.run_facts import read_facts
-from pretraining.text_chart import text_of
-from tests.pretraining.training_logs import a_log, write_log
+from pretraining.watching.monitor_screen import ASCII_LOOK, UNICODE_LOOK, draw_run, duration, news, painted
+from pretraining.watching.run_facts import read_facts
+from pretraining.watching.text_chart import text_of
+from tests.pretraining.watching.training_logs import a_log, write_log
 
 NOON = datetime.datetime(2026, 1, 5, 12, 0).timestamp()
 HINT = "Ctrl-C leaves"

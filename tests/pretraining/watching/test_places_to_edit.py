@@ -3,9 +3,17 @@
 import pytest
 
 from pretraining.generate import SETTINGS
-from pretraining.places_to_edit import GENERATE, MIX, TO_EDIT, TRAIN, lines_to_edit, places_to_edit, plain_values
 from pretraining.settings import ROOT
 from pretraining.train_improved import CONFIG
+from pretraining.watching.places_to_edit import (
+    GENERATE,
+    MIX,
+    TO_EDIT,
+    TRAIN,
+    lines_to_edit,
+    places_to_edit,
+    plain_values,
+)
 
 
 @pytest.mark.parametrize("file", [TRAIN, MIX, GENERATE])

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from pretraining.lock import FolderLock
-from pretraining.run_facts import MOST_POINTS, Curve, LogError, preparing_process, read_facts
-from tests.pretraining.training_logs import a_log, loss_after, write_log
+from pretraining.watching.run_facts import MOST_POINTS, Curve, LogError, preparing_process, read_facts
+from tests.pretraining.watching.training_logs import a_log, loss_after, write_log
 
 
 def test_the_facts_are_those_of_the_log(tmp_path):

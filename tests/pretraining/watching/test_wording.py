@@ -3,7 +3,7 @@
 import os
 import time
 
-from pretraining.wording import age, plural, size
+from pretraining.watching.wording import age, plural, size
 
 
 def test_amounts_read_well():

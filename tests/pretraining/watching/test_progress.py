@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pretraining.lock import FolderLock
-from pretraining.progress import read_progress
+from pretraining.watching.progress import read_progress
 
 
 def a_log(folder, *, status="running", steps=(10, 20, 30), last_step=100, max_minutes=None, seconds_per_step=2.0):

@@ -9,8 +9,9 @@ import textwrap
 from dataclasses import dataclass
 
 from pretraining.perplexity import band, perplexity
-from pretraining.run_facts import Curve, RunFacts
-from pretraining.text_chart import (
+from pretraining.training_curve import perplexity_in_words, round_perplexities
+from pretraining.watching.run_facts import Curve, RunFacts
+from pretraining.watching.text_chart import (
     ASCII,
     UNICODE,
     Characters,
@@ -22,7 +23,6 @@ from pretraining.text_chart import (
     sparkline,
     text_of,
 )
-from pretraining.training_curve import perplexity_in_words, round_perplexities
 
 WIDEST, HIGHEST = 160, 50  # a picture beyond that is no clearer
 SMALLEST_PLOT = 7  # lines, with the names of the axes
