@@ -1,0 +1,82 @@
+"""What a solution is tried on: hidden cases at which trivial answers fail, and examples that may be shown."""
+
+import random
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+from evaluation.tasks.exercises import Exercise
+from evaluation.tasks.hidden_tests import Case
+from evaluation.tasks.inputs import KINDS, draw_arguments
+from evaluation.tasks.templates import TaskError
+
+HIDDEN, SHOWN, DRAWN = 20, 4, 300
+MOST_TRIVIAL = 0.8  # of the hidden cases may have one and the same answer, or an argument as the answer
+PROBES = 60
+
+
+def draw_cases(exercise: Exercise, count: int, dice: random.Random) -> list[Case]:
+    """Random cases, no two of the same arguments."""
+    drawn = {repr(arguments): arguments for arguments in (exercise.draw(dice) for _ in range(count))}
+    return [Case(arguments, exercise.reference(arguments)) for arguments in drawn.values()]
+
+
+def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
+    """Cases in which one argument is a value at which solutions often fail."""
+    cases = []
+    for place, kind in enumerate(exercise.template.parameters.values()):
+        for edge in KINDS[kind].edges if not exercise.template.class_name else ():
+            arguments = list(exercise.draw(dice))
+            arguments[place] = edge
+            cases.append(Case(tuple(arguments), exercise.reference(tuple(arguments))))
+    return cases
+
+
+def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], list[Case]]:
+    """The hidden cases of an exercise, and others that may be shown: edges, then as many different answers as can be.
+
+    Raises TaskError where a trivial answer would do for most of them.
+    """
+    drawn = draw_cases(exercise, DRAWN, dice)
+    edges = {repr(case.arguments): case for case in edge_cases(exercise, dice)}
+    by_outcome: dict[str, list[Case]] = {}
+    for case in drawn:
+        if repr(case.arguments) not in edges:
+            by_outcome.setdefault(repr(case.outcome), []).append(case)
+    in_turn = [case for turn in zip_longest(*by_outcome.values()) for case in turn if case]
+    parts = [[case for case in in_turn if _answers_itself(case) is trivial] for trivial in (False, True)]
+    in_turn = [case for turn in zip_longest(*parts) for case in turn if case]
+    kept = list(edges.values())[: HIDDEN // 3]
+    hidden = kept + in_turn[: HIDDEN - len(kept)]
+    share = trivial_share(hidden)
+    if share > MOST_TRIVIAL:
+        raise TaskError(f"{exercise.template.family}/{exercise.name}: a trivial answer is right in {share:.0%} of cases")
+    return hidden, in_turn[HIDDEN - len(kept) :][:SHOWN] or hidden[-SHOWN:]
+
+
+def _answers_itself(case: Case) -> bool:
+    """Whether the answer is one of the arguments as it is."""
+    return any(repr(argument) == repr(case.outcome) for argument in case.arguments)
+
+
+def trivial_share(cases: Sequence[Case]) -> float:
+    """In how many cases the best of the trivial answers is right: a constant, or an argument as it is."""
+    outcomes = [repr(case.outcome) for case in cases]
+    best = max(map(outcomes.count, outcomes))
+    for place in range(max(len(case.arguments) for case in cases)):
+        best = max(best, sum(repr(case.arguments[place]) == repr(case.outcome) for case in cases))
+    return best / len(cases)
+
+
+def fingerprint(exercise: Exercise) -> tuple | None:
+    """What an exercise computes, alike for all that compute the same from the same kinds of arguments.
+
+    None for methods: two classes are never the same.
+    """
+    template = exercise.template
+    if template.class_name:
+        return None
+    kinds = tuple(template.parameters.values())
+    dice = random.Random(f"probes {kinds}")
+    edges = ((edge,) for edge in KINDS[kinds[0]].edges) if len(kinds) == 1 else ()
+    probes = chain((draw_arguments(template.parameters, (), dice) for _ in range(PROBES)), edges)
+    return template.manner, kinds, tuple(repr(exercise.reference(probe)) for probe in probes)

@@ -1,0 +1,134 @@
+"""A template filled in: one function with its name, its docstring, its constants, and the ways to write it.
+
+What may be filled in depends on the side. A held-out exercise has exactly one thing that training never sees, the one
+that its side names; all else is as training has it.
+"""
+
+import random
+import re
+import string
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from evaluation.tasks import layout
+from evaluation.tasks.hidden_tests import Case, Subject
+from evaluation.tasks.inputs import KINDS, draw_arguments, parts_of
+from evaluation.tasks.templates import Template
+
+TRAINING, CONSTANTS = "training side", "unseen constants"
+WORDING, COMPOSITION, FAMILY = "unseen wording", "unseen composition", "unseen family"
+SIDES = (TRAINING, CONSTANTS, WORDING, COMPOSITION, FAMILY)
+LAYOUTS = ("plain", "plain", "opened", "annotated", "example")
+CALLS = 3  # of a method, on each object
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A function to write."""
+
+    template: Template
+    side: str
+    name: str
+    text: str  # of the docstring
+    constants: Mapping[str, object]
+    names: Mapping[str, str]  # what the parameters are called, by what the template calls them
+    layout: str
+
+    @property
+    def subject(self) -> Subject:
+        """What a test calls, and what counts."""
+        template = self.template
+        if template.manner == "class":
+            return Subject(template.class_name, "class", self.name, template.then)
+        return Subject(self.name, template.manner)
+
+    @property
+    def indentation(self) -> str:
+        """Of `def`."""
+        return "    " if self.template.class_name else ""
+
+    def prompt(self, examples: Sequence[Case]) -> str:
+        """What a model completes: what stands above, the line with `def`, the docstring."""
+        template = self.template
+        annotations = [KINDS[kind].annotation for kind in template.parameters.values()]
+        outcomes = [case.outcome for case in examples]
+        answer = layout.annotation_of(outcomes) if template.manner == "returns" else "None"
+        parameters = ["self"] * bool(template.class_name) + list(self.names.values())
+        shown = self.layout == "annotated" and template.manner != "class"
+        head = layout.signature(self.name, parameters, annotations, answer if shown else "")
+        return (
+            self._above()
+            + self.indentation
+            + head
+            + layout.docstring(
+                self.text, self._shown(examples), self.indentation + "    ", opened=self.layout == "opened"
+            )
+        )
+
+    def body(self, number: int = 0) -> str:
+        """One of the ways to write it, as it stands behind the prompt."""
+        text = layout.rename(self._filled(self.template.bodies[number]), self.names)
+        return textwrap.indent(text, self.indentation + "    ") + "\n"
+
+    @cached_property
+    def reference(self):
+        """The trusted function from arguments to outcome."""
+        head = layout.signature(self.name, ["self"] * bool(self.indentation) + list(self.names.values()), (), "")
+        return self.subject.program(self._above() + self.indentation + head + self.body())
+
+    def draw(self, dice: random.Random) -> tuple:
+        """Arguments to try it on."""
+        constants = tuple(self.constants.values())
+        template = self.template
+        if not template.class_name:
+            return draw_arguments(template.parameters, constants, dice)
+        made = draw_arguments(template.class_parameters, constants, dice)
+        near = (*constants, *parts_of(made))
+        return made, [draw_arguments(template.parameters, near, dice) for _ in range(CALLS)]
+
+    def _above(self) -> str:
+        return self._filled(self.template.above) + ("\n" * (1 if self.template.class_name else 2)) * bool(self.template.above)
+
+    def _filled(self, text: str) -> str:
+        known = {name: layout.literal(value) for name, value in self.constants.items()}
+        return string.Template(text).substitute(known, self=self.name)
+
+    def _shown(self, examples: Sequence[Case]) -> list[str]:
+        """One or two examples as a docstring shows them."""
+        if self.layout != "example" or self.template.manner != "returns":
+            return []
+        lines = [
+            f">>> {self.name}({', '.join(map(layout.literal, case.arguments))})\n{case.outcome!r}"
+            for case in examples
+            if case.outcome is not None and not isinstance(case.outcome, type)
+        ]
+        return [line for line in lines if len(line) <= layout.LONGEST_EXAMPLE and "\\" not in line][:2]
+
+
+def fill(template: Template, side: str, dice: random.Random) -> Exercise:
+    """An exercise of a side, everything that the side leaves open drawn."""
+    wordings = template.unseen if side == WORDING else template.seen
+    wording = dice.choice(wordings)
+    name = wording.name if side == WORDING else dice.choice(wordings).name
+    constants = {
+        constant: dice.choice(values.unseen if side == CONSTANTS else values.seen)
+        for constant, values in template.constants.items()
+    }
+    names = _names(template, dice)
+    known = {constant: layout.literal(value) for constant, value in constants.items()} | names
+    text = string.Template(wording.text).substitute(known)
+    return Exercise(template, side, name, text, constants, names, dice.choice(LAYOUTS))
+
+
+def _names(template: Template, dice: random.Random) -> dict[str, str]:
+    """What to call the parameters: as the template does, or otherwise as real code might."""
+    taken = set(re.findall(r"\w+", " ".join((*template.bodies, template.above, template.class_name))))
+    taken |= set(template.parameters) | {wording.name for wording in (*template.seen, *template.unseen)}
+    names: dict[str, str] = {}
+    for name, kind in template.parameters.items():
+        free = [other for other in KINDS[kind].names if other not in taken]
+        names[name] = dice.choice([name] * max(1, len(free)) + free)
+        taken.add(names[name])
+    return names
