@@ -51,14 +51,13 @@ def draw_details(values: dict, path: Path) -> Path:
         _bars(axes, shown, [brackets["best_constant_guess"]] * len(parts))
         axes.set_title(f"{title}: {_from_to(parts)}")
     _bars(steps, indentation["by_step"], list(indentation["guess_by_step"].values()))
-    steps.set_title("Indentation: where the next statement begins")
+    steps.set_title("Indentation: the step to the next statement")
     kinds = values["minimal_pairs"]["kinds"]
     _bars(pairs, kinds, [part["best_constant_guess"] for part in kinds.values()])
-    pairs.set_title(f"Mistakes seen: {min(kinds, key=lambda kind: kinds[kind]['score'])} is the hardest")
+    hardest = min(kinds, key=lambda kind: kinds[kind]["score"], default="none")
+    pairs.set_title(f"Mistakes seen (hardest: {hardest})")
     for axes in (depth, distance, steps, pairs):
-        axes.set_xlabel("share that is right (line: 95% interval)")
-    depth.legend(loc="lower right")
-    steps.legend(loc="lower right")
+        axes.set_xlabel(f"share that is right (line: 95% interval, tick: {GUESS_LABEL})")
     _draw_keywords(keywords, values["keyword_completion"])
     _draw_recall(recall, values["identifier_recall"])
     return save_figure(figure, path)

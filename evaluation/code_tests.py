@@ -79,7 +79,12 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
     pairs = draw_pairs(found["pairs"], sizes.pairs, seed)
     functions = draw_evenly(found["functions"], sizes.functions, f"{seed}")
     return {
-        "held_out": {"set": HELD_OUT, "sources": sorted({document.source for document in documents}), "files": files},
+        "held_out": {
+            "set": HELD_OUT,
+            "sources": sorted({document.source for document in documents}),
+            "files": files,
+            "drawn": "at random, in equal parts from each package as far as it reaches",
+        },
         "code_perplexity": measure_perplexity(trained, sample_documents(documents, sizes.perplexity_bytes, seed)),
         "bracket_completion": measure_brackets(brackets, goes_on),
         "keyword_completion": measure_keywords(keywords, whole_words, often),
@@ -173,6 +178,8 @@ def _details(values: dict) -> list[str]:
         f"Minimal pairs, mistakes seen: {_shares(kinds)}.",
         f"Recall by tokens since the last use: {_shares(values['identifier_recall']['distances'])}.",
     )
+    sources = ", ".join(values["held_out"]["sources"])
+    paragraphs = (f"Built by program from {values['held_out']['files']} files of {sources}.", *paragraphs)
     lines = ["", "A score is the mean over the kinds of question: no frequent kind decides.", ""]
     return lines + [line for text in paragraphs for line in textwrap.wrap(text, 80, subsequent_indent="  ")]
 

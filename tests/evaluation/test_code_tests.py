@@ -216,7 +216,7 @@ def test_a_command_measures_keeps_shows_and_draws_and_the_readme_script_runs_on_
     for test in code_tests.ROWS:
         assert 0 <= kept[test]["interval"][0] <= kept[test]["score"] <= kept[test]["interval"][1] <= 1, test
         assert kept[test]["n"] > 0 and 0 <= kept[test]["best_constant_guess"] <= 1
-    assert kept["held_out"] == {"set": "heldout_code", "sources": ["alpha", "beta", "gamma"], "files": 12}
+    assert kept["held_out"]["sources"] == ["alpha", "beta", "gamma"] and kept["held_out"]["files"] == 12
     assert {path.name for path in (folder / "plots").iterdir()} == {"code_tests.png", "code_details.png"}
     baseline = {"perplexity": 247.96, "bracket_test": 0, "repeat_test": 0, "alphabet_test": 0, "sentence_test": 0}
     (folder / "results" / "baseline_v0.json").write_text(json.dumps(baseline))
@@ -224,6 +224,18 @@ def test_a_command_measures_keeps_shows_and_draws_and_the_readme_script_runs_on_
     exec(compile(README_SNIPPET, "README.md", "exec"), {})
     assert (folder / "plots" / "before_after_comparison.png").stat().st_size > 10_000
     assert f"Improved perplexity: {kept['code_perplexity']['average_perplexity']:.2f}" in capsys.readouterr().out
+
+
+def test_code_that_offers_nothing_to_ask_gives_scores_of_nothing_and_not_an_error(trained, processed, tmp_path):
+    """As a single small file of one's own does."""
+    (processed / "heldout_code.txt").write_text("x = 1\n")
+    listed = [{"source": "own", "path": "x.py", "bytes": 6}]
+    (processed / "manifest.json").write_text(json.dumps({"heldout_code": {"documents": listed}}))
+    values = QUESTION.measure(trained, Effort())
+    for test in code_tests.ROWS:
+        assert (values[test]["n"], values[test]["interval"]) == (0, [0.0, 1.0]), test
+    assert values["code_perplexity"]["n"] > 0 and values["code_perplexity"]["interval"] is None
+    assert QUESTION.table(values) and len(QUESTION.draw(values, tmp_path)) == 2
 
 
 def test_equal_efforts_ask_the_same(trained, processed):
