@@ -5,11 +5,12 @@ has fresh weights of the same config and is measured here, with the same code as
 luck, and the difference is what training did.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from evaluation.before_after_picture import NAME, PAIRS, draw
-from evaluation.benchmark import SAMPLE_SETTINGS, model_writer, read_baseline
+from evaluation.benchmark import SAMPLE_SETTINGS, held_out_loss, model_writer, read_baseline
 from evaluation.figures import one_line
 from evaluation.question import Effort, Question, answer
 from evaluation.result_files import ResultError, file_sha256, load_result, shown_path
@@ -22,7 +23,6 @@ NOTES = (
     "v0 was published in the first README and not measured here; its four tests were",
     "other ones, paired as that README pairs them. Perplexities under different",
     "tokenizers do not compare; bits per byte do, and those of v0 are unknown.",
-    "guess: the best that one and the same answer to every item scores.",
 )
 
 
@@ -33,11 +33,16 @@ def comparison(results: Path, code_tests: Question) -> Question:
 
 
 def measure(trained: TrainedModel, effort: Effort, results: Path, code_tests: Question) -> dict:
-    """The three models side by side: scores, perplexity, and what each writes after the first model's prompt."""
+    """The three models side by side: perplexity, scores, and what each writes after the first model's prompt.
+
+    Both models that are here are measured with the same code; perplexity on the same text, the untrained model's
+    scores on the small sample.
+    """
     baseline = read_baseline()
     code = code_results(trained, effort, results, code_tests)
+    same = Effort(code["about"].get("quick", effort.quick), code["about"].get("seed", effort.seed))
     fresh = untrained(trained, effort.seed)
-    fresh_code = code_tests.measure(fresh, Effort(quick=True, seed=code["about"].get("seed", effort.seed)))
+    fresh_code = code_tests.measure(fresh, replace(same, quick=True)) | {"code_perplexity": held_out_loss(fresh, same)}
     return {
         "prompt": baseline["prompt"],
         "baseline": baseline,
@@ -50,8 +55,7 @@ def measure(trained: TrainedModel, effort: Effort, results: Path, code_tests: Qu
 def _facts(trained: TrainedModel, code: dict, prompt: str, effort: Effort) -> dict:
     """What is told of a model that is here."""
     written = model_writer(trained, effort.seed)([prompt], SAMPLE_SETTINGS)[0]
-    tests = {name: code[name] for _, name in PAIRS.values()}
-    return {"code_perplexity": code["code_perplexity"], **tests, "sample": prompt + written}
+    return {name: code[name] for name in sorted(NEEDED)} | {"sample": prompt + written}
 
 
 def code_results(trained: TrainedModel, effort: Effort, results: Path, code_tests: Question) -> dict:

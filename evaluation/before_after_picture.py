@@ -28,8 +28,10 @@ LINE = 72  # characters of generated text
 CAPTION = (
     "v0 was published in the first README and not measured here: other tests, paired as that README pairs them, and a "
     "broken tokenizer. Perplexities under different tokenizers do not",
-    "compare; bits per byte do, and those of v0 are unknown. untrained: fresh weights of the same config, measured "
-    "here. Thin lines: 95% intervals. Dotted: what one and the same answer scores.",
+    "compare; bits per byte do, and those of v0 are unknown. untrained: fresh weights of the same config, its tests on "
+    "the small sample. n: questions now.",
+    "Thin lines: 95% intervals. Dotted: what one and the same answer to all questions scores. unsure: the goal lies "
+    "within the interval.",
 )
 
 
@@ -41,7 +43,7 @@ def draw(values: dict, folder: Path) -> list[Path]:
     code = [model["code_perplexity"] for model in (fresh, now)]
     perplexities = [baseline["perplexity"], *(found["average_perplexity"] for found in code)]
     draw_perplexities(perplexity_axes, ["v0, other\ntokenizer", *NAMES[1:]], perplexities, COLORS)
-    perplexity_axes.set_title(f"Perplexity on held-out code: {perplexities[-1]:,.1f}")
+    perplexity_axes.set_title(f"Perplexity: {perplexities[-1]:,.1f} on held-out code")
     _draw_tests(test_axes, values)
     _write_texts(text_axes, [baseline["sample"], fresh["sample"], now["sample"]], values["prompt"])
     _write_targets(target_axes, rows, targets({CODE_EVAL: fresh}), [found["bits_per_byte"] for found in code])
@@ -68,7 +70,10 @@ def _draw_tests(axes: "Axes", values: dict) -> None:
     )
     draw_shares(
         axes,
-        [f"{label}\nv0: {test.removesuffix('_test')}" for label, (test, _) in PAIRS.items()],
+        [
+            f"{label}\nn = {values['now'][name]['n']:,}\nv0: {test.removesuffix('_test')} test"
+            for label, (test, name) in PAIRS.items()
+        ],
         list(zip(NAMES, shares, COLORS, strict=True)),
         intervals=[Interval(*test["interval"]) for test in tests],
         guesses=[test["best_constant_guess"] for test in tests],
@@ -107,7 +112,7 @@ def _write_targets(axes: "Axes", now: list[Target], fresh: list[Target], bits: S
     ]
     rows.append(("bits per byte", "", "unknown", *(f"{value:.2f}" for value in bits), ""))
     rows.insert(0, ("", "goal", *NAMES, "reached"))
-    columns = (0, 0.38, 0.56, 0.72, 0.84, 0.87)
+    columns = (0, 0.36, 0.53, 0.69, 0.80, 0.83)
     for number, row in enumerate(rows):
         for cell, place in zip(row, columns, strict=True):
             align = "left" if place in (columns[0], columns[-1]) else "right"

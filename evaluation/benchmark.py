@@ -7,8 +7,8 @@ earlier one and with version 0, which the first README published; no version is 
 
 What the tests asked is not written down anywhere. Here they are fixed prompts (benchmark_tests.py): bracket_test, does
 it close what is open; repeat_test, does it go on with `foo foo foo`; alphabet_test, does e follow a b c d;
-sentence_test, does it end a sentence such as "In the city of Toronto," in whole words. Perplexity is of a sample of
-heldout_code, per token, document by document within the model's context.
+sentence_test, does it end a sentence such as "In the city of Toronto," in whole words. Perplexity is per token of a
+sample of heldout_code, file by file within the model's context, as code_tests.py measures it.
 """
 
 import sys
@@ -19,27 +19,21 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
 
 import hashlib
 import json
-import math
 import re
-from collections import defaultdict
 from functools import partial
 
 from evaluation.benchmark_picture import picture
 from evaluation.benchmark_tests import TESTS, Writer, run
+from evaluation.code_tests import FULL, HELD_OUT, QUICK, measure_perplexity
 from evaluation.figures import one_line, save_figure
 from evaluation.held_out import read_held_out, sample_documents
 from evaluation.question import Effort, Question, ask
 from evaluation.result_files import BASELINE, ResultError, load_result, shown_path
-from evaluation.scoring import score_texts
-from evaluation.statistics import ratio_interval
 from pretraining.checkpoint import TrainedModel
-from pretraining.perplexity import perplexity
 from pretraining.sampling import SamplingSettings, sample_generator
 from pretraining.text_stream import generate_texts
 
 ASKS = "How does the model do in the project's first evaluation?"
-HELD_OUT = "heldout_code"
-SAMPLE_BYTES, QUICK_SAMPLE_BYTES = 400_000, 60_000
 PROMPT = "In the city of Toronto,"
 SAMPLE_SETTINGS = SamplingSettings(40, temperature=0.8, top_k=40, top_p=0.9)
 TEST_NAMES = tuple(test.name for test in TESTS)
@@ -81,7 +75,7 @@ def measure(trained: TrainedModel, effort: Effort, version: int, earlier: list[d
     tests = {test.name: run(test, write) for test in TESTS}
     return {
         "version": version,
-        "perplexity": loss["perplexity"],
+        "perplexity": loss["average_perplexity"],
         **{name: found["score"] for name, found in tests.items()},
         "prompt": PROMPT,
         "sample": PROMPT + write([PROMPT], SAMPLE_SETTINGS)[0],
@@ -115,23 +109,12 @@ def model_writer(trained: TrainedModel, seed: int) -> Writer:
 
 
 def held_out_loss(trained: TrainedModel, effort: Effort) -> dict:
-    """Perplexity per token and bits per byte of a sample of held-out code; the interval is over packages."""
-    size = QUICK_SAMPLE_BYTES if effort.quick else SAMPLE_BYTES
+    """Perplexity per token and bits per byte, of the text that code_tests.py measures them on with this effort."""
+    size = (QUICK if effort.quick else FULL).perplexity_bytes
     documents = sample_documents(read_held_out(HELD_OUT), size, effort.seed)
-    nats, tokens = defaultdict(float), defaultdict(int)
-    for document, scored in zip(documents, score_texts(trained, (d.text for d in documents)), strict=True):
-        nats[document.source] += float(scored.nats.sum())
-        tokens[document.source] += len(scored.tokens)
-    interval = [perplexity(loss) for loss in ratio_interval(list(nats.values()), [tokens[name] for name in nats])]
-    size = sum(document.bytes for document in documents)
-    return {
+    return measure_perplexity(trained, documents) | {
         "held_out_set": HELD_OUT,
-        "perplexity": perplexity(sum(nats.values()) / sum(tokens.values())),
-        "interval": interval if len(nats) > 1 else None,
-        "bits_per_byte": sum(nats.values()) / math.log(2) / size,
-        "sources": sorted(nats),
-        "n": sum(tokens.values()),
-        "bytes": size,
+        "sources": sorted({document.source for document in documents}),
         "text_sha256": hashlib.sha256("\0".join(document.text for document in documents).encode()).hexdigest(),
     }
 
@@ -142,7 +125,7 @@ def table(values: dict) -> list[str]:
     lines = [f"{'':14}" + "".join(f"{'v' + str(row['version']):>9}" for row in versions) + f"{'95% interval':>16}"]
     lines[0] += f"{'n':>8}{'guess':>7}"
     loss = values["loss"]
-    interval = "{:.1f} to {:.1f}".format(*loss["interval"]) if loss["interval"] else "-"
+    interval = "{:.0f} to {:.0f}".format(*loss["interval"]) if loss["interval"] else "-"
     lines.append(_row("perplexity", [f"{row['perplexity']:,.2f}" for row in versions], interval, loss["n"]))
     bits = [f"{row['bits_per_byte']:.3f}" if row["bits_per_byte"] else "unknown" for row in versions]
     lines.append(_row("bits per byte", bits))

@@ -72,9 +72,14 @@ def targets(results: Mapping[str, dict]) -> list[Target]:
     return [
         _target("perplexity", 100, perplexity_counted, code, lower_is_better=True),
         _target("perplexity, ideally", 50, perplexity_counted, code, lower_is_better=True),
-        _target("bracket", 0.5, "the closing bracket that fits, in held-out code", found.get("bracket_completion", {})),
+        _target("bracket", 0.5, "which bracket closes, in held-out code", found.get("bracket_completion", {})),
         _target("syntax", 0.5, syntax_counted, found[weakest] if weakest else {}),
-        _target("generation", 0.3, "function bodies that pass, in held-out code", found.get("function_completion", {})),
+        _target(
+            "generation",
+            0.3,
+            "function bodies that compile, know their names and use an argument",
+            found.get("function_completion", {}),
+        ),
     ]
 
 
@@ -102,6 +107,10 @@ def target_lines(results: Mapping[str, dict]) -> list[str]:
         n = "-" if row.n is None else f"{row.n:,}"
         measured = f"{row.shown(row.value):>8}{interval:>18}{n:>7}{row.shown(row.guess):>6}"
         lines.append(f"{row.name:19}{row.shown_goal:>6}{measured}  {row.verdict}")
-    lines += ["guess: the best that one and the same answer to every item scores. Counted are:"]
+    lines += [
+        "guess: the best that one and the same answer to every item scores.",
+        "unsure: the goal is within the interval. guess too: that guess reaches it too.",
+        "Counted are:",
+    ]
     counted = {row.name.split(",")[0]: row.counted for row in rows}
     return lines + [f"  {name}: {what}" for name, what in counted.items()]

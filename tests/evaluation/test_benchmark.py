@@ -87,11 +87,13 @@ def test_a_version_has_the_keys_of_version_0(trained, processed):
     assert {"perplexity", "prompt", "sample", *TEST_NAMES} <= values.keys()
     assert all(0 <= values[name] <= 1 for name in TEST_NAMES)
     assert values["loss"]["held_out_set"] == "heldout_code" and values["loss"]["n"] > 1000
-    low, high = values["loss"]["interval"]
-    assert low <= values["perplexity"] <= high
+    assert values["loss"]["average_perplexity"] == values["perplexity"]
+    assert values["loss"]["interval"] is None, "three packages are too few to say how far others lie"
     assert all(
         {"score", "n", "interval", "best_constant_guess", "asks"} <= test.keys() for test in values["tests"].values()
     )
+    assert max(map(len, benchmark.table(values))) <= 80
+    values["loss"]["interval"] = [7812.3, 8523.4]
     assert max(map(len, benchmark.table(values))) <= 80
 
 
