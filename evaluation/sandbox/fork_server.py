@@ -1,24 +1,35 @@
 """The fork server: a small Python that has loaded the standard library, and forks one child for each program.
 
-Started as `python -s -S -X utf8 fork_server.py SETTINGS` with its channel to the judge as descriptor 0. Never sees a
-test or an expected value; a program's source goes past it, over a socket of its own. When the judge is gone, it ends
-everything.
+Started by parties.py with its channel to the judge as descriptor 0. Never sees a test or an expected value; a program's
+source goes past it, over a socket of its own. When the judge is gone, it ends everything.
+
+For each program the judge sends one byte, the processor seconds, with the child's socket, and one byte when it has
+heard enough: K to kill the child now, W to wait a moment for its own end first. The answer tells how the child ended.
 """
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script: import from the repository root, not from this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import contextlib
 import gc
 import importlib
 import json
 import os
-import select
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable
+from functools import partial
 
-import child
-import wire
+from evaluation.sandbox import allowance, child, parties, wire
+from evaluation.sandbox.allowance import Walls
+
+if sys.platform == "darwin":
+    from evaluation.sandbox import macos
+else:
+    from evaluation.sandbox import linux
 
 # What programs import, loaded once. On macOS nothing that loads a system framework: it does not survive a fork.
 PRELOADED = """
@@ -38,156 +49,128 @@ GRACE = 0.05  # seconds that a child which has closed its channel gets to end by
 
 def main() -> None:
     settings = json.loads(sys.argv[1])
-    control = socket.socket(fileno=os.dup(0))
-    lock_in, describe = prepare(settings)
+    control = socket.socket(fileno=0)
+    parties.reset_signals()
+    del sys.path[0]  # nothing of this repository is for programs
+    channel_number = min(CHANNEL, allowance.raise_descriptors() - 1)
+    walls = prepare(settings)
     for name in PRELOADED:
         importlib.import_module(name)
-    sys.path.pop(0)  # this folder: nothing here is for programs
+    for name in [name for name in sys.modules if name.partition(".")[0] == "evaluation"]:
+        del sys.modules[name]
+    sys.argv, sys.orig_argv = [""], [""]
+    os.environ.clear()
+    parties.be_quiet()
+    wire.send_frame(control, {"layers": walls.layers})
+    output = child.prepare_streams()
     gc.collect()
     gc.freeze()  # children then copy fewer pages
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    os.set_blocking(wake_read, False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    signal.set_wakeup_fd(wake_write)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the judge, which then closes the channel
-    wire.send_frame(control, describe)
     while True:
-        message, descriptors, *_ = socket.recv_fds(control, 1, 1)
-        if not message:
-            return
-        process = start_child(control, descriptors[0], lock_in, (wake_read, wake_write))
-        finish_child(control, process, wake_read)
+        order, descriptors = next_order(control)
+        if not order:
+            os._exit(0)
+        process = os.fork()
+        if process == 0:
+            be_a_child(descriptors[0], channel_number, partial(walls.lock_in, order[0]), output)
+        os.close(descriptors[0])
+        finish_child(control, process, walls)
 
 
-def prepare(settings: dict) -> tuple[Callable[[], None], dict]:
-    """What a child does to lock itself in, and what is told of it."""
-    memory, cpu = settings["memory_bytes"], settings["cpu_seconds"]
+def prepare(settings: dict) -> Walls:
+    """The walls of this system."""
+    memory_bytes = settings["memory_bytes"]
     if settings["unsandboxed"]:
-        import resource
-
-        def limits_alone() -> None:
-            for what, most in ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_CORE, 0)):
-                resource.setrlimit(what, (most, most))
-
-        return limits_alone, {"layers": {"limits": "processor time alone"}, "process": os.getpid()}
+        return Walls(memory_bytes, {"limits": "on"})
     if sys.platform == "darwin":
-        import macos
-
-        walls = macos.prepare()
-        return lambda: macos.lock_in(walls, cpu), {"layers": walls.layers, "process": os.getpid()}
-    import linux
-
-    walls = linux.prepare(namespaces=settings["namespaces"], landlock=settings["landlock"])
-    return lambda: linux.lock_in(walls, memory, cpu), {"layers": walls.layers, "process": os.getpid()}
+        return macos.prepare(memory_bytes)
+    return linux.prepare(memory_bytes, namespaces=settings["namespaces"], landlock=settings["landlock"])
 
 
-def start_child(control: socket.socket, descriptor: int, lock_in: Callable[[], None], wake: tuple[int, int]) -> int:
-    """Fork a child that speaks over `descriptor`; returns its process number."""
-    process = os.fork()
-    if process:
-        os.close(descriptor)
-        return process
+def next_order(control: socket.socket) -> tuple[bytes, list[int]]:
+    """One byte from the judge, and a descriptor with it; no byte when the judge is gone."""
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return socket.recv_fds(control, 1, 1)[:2]
+    except ConnectionError:
+        return b"", []
+
+
+def be_a_child(descriptor: int, channel_number: int, *details: object) -> None:
+    """Go on as a child that speaks over `descriptor`, holds no other one, and never returns."""
+    try:
         os.setsid()
-        control.close()
-        for end in wake:
-            os.close(end)
-        null = os.open("/dev/null", os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
-        os.close(null)
-        os.environ.clear()
-        os.chdir("/")
-        os.dup2(descriptor, CHANNEL)
+        os.dup2(1, 0)  # /dev/null, where the channel to the judge was
+        os.dup2(descriptor, channel_number)
         os.close(descriptor)
-        child.live(socket.socket(fileno=CHANNEL), lock_in)
+        child.live(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel_number), *details)
     finally:
         os._exit(NOBODY_ASKS)
 
 
-def finish_child(control: socket.socket, process: int, wake_read: int) -> None:
+def finish_child(control: socket.socket, process: int, walls: Walls) -> None:
     """Wait until the judge has heard enough, then end the child with all that it may have started, and tell how."""
-    ended = None
-    while ended is None:
-        ready, _, _ = select.select([control, wake_read], [], [])
-        if wake_read in ready:
-            _drain(wake_read)
-        if control in ready:
-            order = control.recv(1)
-            if not order:
-                _kill(process)
-                os._exit(0)
-            ended = _end(process, grace=order == b"W")
-    status, usage, by_us = ended
+    too_large = walls.guard(control, process)
+    order = next_order(control)[0]
+    status, usage, killed = end(process, GRACE if order == b"W" else 0)
     strays = sweep()
+    if not order:
+        os._exit(0)
+    memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     report = {
         "status": os.waitstatus_to_exitcode(status),
-        "killed": by_us,
+        "killed": killed,
+        "memory_killed": too_large or memory > walls.memory_bytes,
         "cpu": usage.ru_utime + usage.ru_stime,
-        "memory": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "memory": memory,
         "strays": strays,
     }
-    wire.send_frame(control, report)
+    with contextlib.suppress(wire.ChannelClosed):  # then the next order is none
+        wire.send_frame(control, report)
 
 
-def _end(process: int, grace: bool) -> tuple:
-    """Reap a child, killing it where it does not end by itself (within the grace): (status, usage, killed by us)."""
-    deadline = time.monotonic() + (GRACE if grace else 0)
-    while True:
+def end(process: int, grace: float) -> tuple:
+    """Reap a child, killing it where it does not end by itself within the grace: (status, usage, killed by us)."""
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline:
         reaped, status, usage = os.wait4(process, os.WNOHANG)
         if reaped:
             return status, usage, False
-        if time.monotonic() >= deadline:
-            break
         time.sleep(0.001)
-    _kill(process)
-    _, status, usage = os.wait4(process, 0)
-    return status, usage, True
+    kill(process)
+    return *os.wait4(process, 0)[1:], True
 
 
-def _kill(process: int) -> None:
-    for kill in (os.killpg, os.kill):
+def kill(process: int) -> None:
+    """Kill a process, with its group where it leads one. It was not reaped yet, so the number is still its own."""
+    for send in (os.killpg, os.kill):
         with contextlib.suppress(OSError):
-            kill(process, signal.SIGKILL)
+            send(process, signal.SIGKILL)
 
 
 def sweep() -> int:
     """Kill and reap whatever a child has left behind; returns how many that were (none, where fork is refused)."""
     strays = 0
-    if os.getpid() == 1:  # of a namespace: everything else in it
-        try:
-            os.kill(-1, signal.SIGKILL)
-        except OSError:
-            return 0
     while True:
-        if os.getpid() != 1:
-            for number in _children():
-                _kill(number)
+        if os.getpid() == 1:  # of a namespace: all others in it
+            with contextlib.suppress(OSError):
+                os.kill(-1, signal.SIGKILL)
         try:
-            reaped, _ = os.waitpid(-1, 0 if strays or os.getpid() == 1 or _children() else os.WNOHANG)
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                strays += 1
+                continue
         except ChildProcessError:
             return strays
-        if not reaped:
-            return strays
-        strays += 1
+        for number in children():
+            kill(number)
+        time.sleep(0.001)
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
     """Processes that have become ours: orphans come to the nearest subreaper."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
             return [int(number) for number in file.read().split()]
     except OSError:
         return []
-
-
-def _drain(descriptor: int) -> None:
-    with contextlib.suppress(BlockingIOError):
-        os.read(descriptor, 4096)
 
 
 if __name__ == "__main__":

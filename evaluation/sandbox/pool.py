@@ -4,22 +4,29 @@ with Sandbox() as sandbox:
     verdicts = list(sandbox.judge([Job(source="def add(a, b): return a + b", entry="add", cases=[((2, 3), 5)])]))
 """
 
+import contextlib
 import os
 import platform
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from queue import SimpleQueue
 
 from evaluation.sandbox import parties, wire
 from evaluation.sandbox.parties import OWN_SECONDS, START_SECONDS
 
 TRIES = 3  # of a program whose sandbox failed
-LONGEST_SOURCE = 1 << 18  # characters
+LONGEST_SOURCE = 1 << 16  # characters; each may take a dozen bytes on its way
+MOST_CPU_SECONDS = 255
+LEAST_MEMORY = 64 << 20
 
 
 class SandboxUnavailable(ValueError):
@@ -38,6 +45,10 @@ class Limits:
     memory_bytes: int = 512 << 20
     wall_seconds: float | None = None  # None: three times the processor time and a second, for those that only sleep
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.cpu_seconds <= MOST_CPU_SECONDS or self.memory_bytes < LEAST_MEMORY:
+            raise ValueError(f"{self}: 1 to {MOST_CPU_SECONDS} whole seconds and at least {LEAST_MEMORY:,} bytes")
+
     @property
     def wall(self) -> float:
         return 3.0 * self.cpu_seconds + 1 if self.wall_seconds is None else self.wall_seconds
@@ -48,8 +59,16 @@ class Job:
     """A program and how to test it: `cases`, each arguments and the expected answer, or `test` with `check(candidate)`.
 
     `helpers` is trusted code that the test needs. With `changed` lists, dictionaries and sets that the program changes
-    in place change in the test too; with `printed` a test can ask `candidate.printed()`; with `methods` objects of the
-    program can be used through these methods.
+    in place change in the test too; with `printed` the test can ask `candidate.printed()`: all that was printed so far.
+
+    Answers are plain data. `objects` names what may answer with an object instead, which stays with the program while
+    the test uses it as if it were here: a class (its own name: it makes objects), a method, an attribute, an operator:
+
+        Job(source, "Vector", objects=("Vector", "__add__", "scaled"), test='''
+        def check(Vector):
+            total = Vector(1, 2) + Vector(3, 4).scaled(2)
+            assert total.x == 7 and total == Vector(7, 10) and str(total) == "(7, 10)"
+        ''')
     """
 
     source: str
@@ -59,30 +78,37 @@ class Job:
     helpers: str = ""
     changed: bool = False
     printed: bool = False
-    methods: tuple[str, ...] | None = None
+    objects: tuple[str, ...] = ()
+    methods: tuple[str, ...] | None = None  # on its way out: the same as objects=(entry,)
+
+    def __post_init__(self) -> None:
+        if bool(self.cases) == bool(self.test):
+            raise ValueError(f"the job for {self.entry!r} needs either cases or a test")
 
     def message(self) -> dict:
-        """As plain JSON."""
+        """As plain JSON. Raises WireError for cases that can not cross."""
         cases = [[wire.encode(list(arguments)), wire.encode(expected)] for arguments, expected in self.cases]
-        values = asdict(self) | {"cases": cases, "handles": self.methods is not None, "methods": self.methods or ()}
-        return values
+        objects = list(self.objects) if self.methods is None else [self.entry]
+        return vars(self) | {"cases": cases, "objects": objects}
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What became of a program."""
 
-    verdict: str  # pass, wrong, error:NAME, timeout, memory, crash:SIGNAL, exit:CODE, protocol, invalid-test
+    # pass, wrong, error:NAME, timeout, memory, crash:SIGNAL, exit:CODE, protocol (the answer was missing, too large, or
+    # not plain data), invalid-test; sandbox-error never leaves the pool
+    verdict: str
     passed: int = 0  # cases that it answered rightly, of `total`
     total: int = 1
     right_type: int = 0  # cases in which at least the type was right
     calls: int = 0
     detail: str = ""
-    cpu: float = 0.0
+    cpu: float = 0.0  # seconds
     seconds: float = 0.0
     memory: int = 0  # bytes, at its largest
     strays: int = 0  # processes that it left behind, killed
-    by_wall: bool = False
+    by_wall: bool = False  # stopped by the clock, not for the processor time that it used
 
     @property
     def is_pass(self) -> bool:
@@ -90,39 +116,60 @@ class Verdict:
 
 
 class Worker:
-    """A judge with its fork server."""
+    """A judge and a fork server, which speak with each other."""
 
     def __init__(self, settings: dict) -> None:
         self.settings = settings
-        self.process, self.channel = parties.start("judge.py", settings)
+        self.channel, to_pool = socket.socketpair()
+        to_server, to_judge = socket.socketpair()
+        self.processes: list[subprocess.Popen] = []
         try:
+            with to_pool, to_server, to_judge:
+                self.processes.append(parties.start("fork_server.py", settings, to_judge))
+                known = settings | {"control": to_server.fileno()}
+                self.processes.append(parties.start("judge.py", known, to_pool, to_server))
             self.description = wire.receive_frame(self.channel, time.monotonic() + 2 * START_SECONDS)
-        except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError):
-            self.process.kill()
-            self.description = {"failed": f"the judge did not start: {parties.last_words(self.process)}"}
-        if "failed" in self.description:
+        except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError, OSError) as error:
+            self.description = {"failed": f"the sandbox did not start: {error or type(error).__name__}"}
+        except BaseException:
             self.close()
-            raise SandboxUnavailable(self.description["failed"])
+            raise
+        if "failed" in self.description:
+            words = " / ".join(map(parties.last_words, self.processes))
+            self.close()
+            raise SandboxUnavailable(f"{self.description['failed']}: {words}")
+        for process in self.processes:
+            process.stderr.close()
 
-    def judge(self, job: Job) -> Verdict:
-        """The verdict on one program; "sandbox-error" where there is none. After that, and after a judge that was
-        held up, this worker is closed.
-        """
+    def judge(self, job: Job, *, cpu_seconds: int | None = None) -> Verdict:
+        """The verdict on one program; "sandbox-error" where there is none, after which this worker is closed."""
         if len(job.source) > LONGEST_SOURCE:
             return Verdict("protocol", detail=f"a program of {len(job.source):,} characters")
-        longest = self.settings["wall_seconds"] + OWN_SECONDS + START_SECONDS
+        longest = 2 * START_SECONDS + self.settings["wall_seconds"] + 2 * OWN_SECONDS
         try:
-            wire.send_frame(self.channel, job.message())
-            verdict = Verdict(**wire.receive_frame(self.channel, time.monotonic() + longest))
-        except wire.DeadlinePassed:
-            verdict = Verdict("timeout", detail="the judge itself was held up by an answer")
-        except (wire.ChannelClosed, OSError):
+            message = job.message() | {"cpu_seconds": cpu_seconds or self.settings["cpu_seconds"]}
+            wire.send_frame(self.channel, message)
+        except wire.WireError as error:
+            return Verdict("invalid-test", detail=str(error))
+        except wire.ChannelClosed:
             verdict = Verdict("sandbox-error", detail="the judge is gone")
         else:
-            if verdict.verdict != "sandbox-error":
-                return verdict
-        self.close()
+            verdict = self._answer(time.monotonic() + longest)
+        if verdict.verdict == "sandbox-error":
+            self.close()
         return verdict
+
+    def _answer(self, deadline: float) -> Verdict:
+        """What the judge says, or what its silence means."""
+        try:
+            return Verdict(**wire.receive_frame(self.channel, deadline))
+        except (wire.DeadlinePassed, wire.WireError) as error:
+            return Verdict("sandbox-error", detail=f"the judge does not answer: {type(error).__name__}")
+        except wire.ChannelClosed:
+            self.close()
+        if self.processes[1].returncode == -signal.SIGALRM:
+            return Verdict("timeout", detail="what it answered held up the test", by_wall=True)
+        return Verdict("sandbox-error", detail="the judge is gone")
 
     @property
     def closed(self) -> bool:
@@ -130,17 +177,23 @@ class Worker:
 
     def close(self) -> None:
         """End the judge, and with it the fork server and any child."""
+        with contextlib.suppress(OSError):  # a fork of the user's script may hold another copy of the channel
+            self.channel.shutdown(socket.SHUT_RDWR)
         self.channel.close()
-        try:
-            self.process.wait(timeout=0.5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stderr.close()
+        for process in reversed(self.processes):  # without its judge the fork server ends by itself
+            try:
+                process.wait(timeout=1.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stderr.close()
 
 
 class Sandbox:
-    """A pool of workers, one for each core but the caller's, that has shown what it holds before it runs anything."""
+    """A pool of workers, one for each core but the caller's, that has shown what it holds before it runs anything.
+
+    `description` belongs into every results file.
+    """
 
     def __init__(
         self,
@@ -160,38 +213,47 @@ class Sandbox:
             "landlock": landlock,
             "unsandboxed": False,
         }
-        self.count = workers or max(1, (os.cpu_count() or 2) - 1)
+        self.count = workers or max(1, cores() - 1)
         self.allow_unsandboxed = allow_unsandboxed
         self.workers: list[Worker] = []
+        self.free: SimpleQueue[Worker] = SimpleQueue()
+        self.alone = threading.Lock()
         self.description: dict = {}
 
     def __enter__(self) -> "Sandbox":
         """Start the workers. Raises SandboxUnavailable with the reasons where this machine can not lock programs in."""
+        if sys.platform == "win32":
+            raise SandboxUnavailable("Windows can not lock programs in. Run this inside WSL2 (Linux), which can")
+        try:
+            self.description = self._start() | {"limits": asdict(self.limits), "python": platform.python_version()}
+            for _ in range(self.count - 1):
+                self._add_worker()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _start(self) -> dict:
+        """Start the first worker and probe it; returns what holds here."""
         from evaluation.sandbox.probes import level_of, probe
 
         try:
-            first = Worker(self.settings)
-            self.workers.append(first)
-            failures = probe(first)
-            level = level_of(first.description["layers"], failures)
+            first = self._add_worker()
+            tried = probe(first, self.limits.memory_bytes)
+            failures = [f"{one.name}: got {verdict.verdict} {verdict.detail}".strip() for one, verdict in tried.failed]
+            level = level_of(first.description["layers"]) if not failures else None
             if level is None:
-                raise SandboxUnavailable("; ".join(failures))
+                raise SandboxUnavailable("; ".join(failures) or f"only {first.description['layers']}")
+            return {"level": level, "layers": first.description["layers"], "probes": tried.share}
         except SandboxUnavailable as error:
-            self.close()
             if not self.allow_unsandboxed:
                 raise SandboxUnavailable(explain(str(error))) from None
-            self.settings["unsandboxed"] = True
-            self.workers = [Worker(self.settings)]
-            level, failures = "NONE (allowed by --allow-unsandboxed)", [str(error)]
-        self.description = {
-            "level": level,
-            "layers": self.workers[0].description["layers"],
-            "failed_probes": failures,
-            "limits": asdict(self.limits),
-            "python": platform.python_version(),
-        }
-        self.workers += [Worker(self.settings) for _ in range(self.count - 1)]
-        return self
+            reasons = str(error)
+        self.close()
+        print(f"warning: --allow-unsandboxed: programs run with your rights here ({reasons})", file=sys.stderr)
+        self.settings["unsandboxed"] = True
+        layers = self._add_worker().description["layers"]
+        return {"level": "none, allowed by --allow-unsandboxed", "layers": layers, "probes": reasons}
 
     def __exit__(self, *details: object) -> None:
         self.close()
@@ -200,31 +262,27 @@ class Sandbox:
         """End everything that was started."""
         for worker in self.workers:
             worker.close()
-        self.workers = []
+        self.workers, self.free = [], SimpleQueue()
+
+    def _add_worker(self) -> Worker:
+        worker = Worker(self.settings)
+        self.workers.append(worker)
+        self.free.put(worker)
+        return worker
 
     def judge(self, jobs: Iterable[Job]) -> Iterator[Verdict]:
-        """The verdicts on programs, in their order, a few ahead of what is asked for.
+        """The verdicts on programs, in their order; programs are run a few ahead of what is asked for.
 
-        A program that only the clock stopped, while it used little of the processor, is run once more: on a machine
-        with other work it may have been waiting. Raises SandboxBroken when the sandbox itself keeps failing.
+        A program that only the clock stopped is run once more, with no other one beside it, where the machine had more
+        to do than it has cores: it may have been waiting. Raises SandboxBroken when the sandbox itself keeps failing.
         """
-        free: SimpleQueue[Worker] = SimpleQueue()
-        for worker in self.workers:
-            free.put(worker)
-
-        def run(job: Job) -> Verdict:
-            worker = free.get()
-            try:
-                worker, verdict = self._verdict(worker, job)
-            finally:
-                free.put(worker)
-            return verdict
-
+        if not self.workers:
+            raise ValueError("this sandbox is not open: with Sandbox() as sandbox: ...")
         with ThreadPoolExecutor(len(self.workers)) as threads:
             ahead: deque[Future[Verdict]] = deque()
             try:
                 for job in jobs:
-                    ahead.append(threads.submit(run, job))
+                    ahead.append(threads.submit(self._verdict, job))
                     if len(ahead) > 4 * len(self.workers):
                         yield ahead.popleft().result()
                 while ahead:
@@ -233,20 +291,30 @@ class Sandbox:
                 for waiting in ahead:
                     waiting.cancel()
 
-    def _verdict(self, worker: Worker, job: Job) -> tuple[Worker, Verdict]:
-        """Judge a program, again on a fresh worker where the sandbox failed; returns the worker that is left."""
-        waited = False
-        for _ in range(TRIES):
-            if worker.closed:
-                worker = self._replace(worker)
-            verdict = worker.judge(job)
-            if verdict.by_wall and not waited and verdict.cpu < self.limits.cpu_seconds / 2:
-                waited, verdict = True, worker.judge(job)
-            if verdict.verdict != "sandbox-error":
-                return self._replace(worker) if worker.closed else worker, verdict
-        raise SandboxBroken(
-            f"the sandbox failed {TRIES} times on one program: {verdict.detail}. No verdict was invented"
-        )
+    def _verdict(self, job: Job) -> Verdict:
+        verdict = self._try(job)
+        if verdict.by_wall and machine_is_loaded():
+            verdict = self._try(job, alone=True)
+        return verdict
+
+    def _try(self, job: Job, alone: bool = False) -> Verdict:
+        """Judge a program on a free worker, again where the sandbox failed; alone: while all others rest."""
+        with self.alone if alone else contextlib.nullcontext():
+            taken = [self.free.get() for _ in range(len(self.workers) if alone else 1)]
+        try:
+            for _ in range(TRIES):
+                try:
+                    if taken[0].closed:
+                        taken[0] = self._replace(taken[0])
+                    verdict = taken[0].judge(job)
+                except SandboxUnavailable as error:
+                    verdict = Verdict("sandbox-error", detail=str(error))
+                if verdict.verdict != "sandbox-error":
+                    return verdict
+        finally:
+            for worker in taken:
+                self.free.put(worker)
+        raise SandboxBroken(f"the sandbox failed {TRIES} times on one program, so the run stops: {verdict.detail}")
 
     def _replace(self, worker: Worker) -> Worker:
         fresh = Worker(self.settings)
@@ -254,10 +322,21 @@ class Sandbox:
         return fresh
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine_is_loaded() -> bool:
+    """Has the machine more to do than cores to do it with, over the last minute or at this moment?"""
+    to_do = os.getloadavg()[0]
+    with contextlib.suppress(OSError):  # Linux alone says how many are running now
+        to_do = max(to_do, int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0]))
+    return to_do > cores()
+
+
 def explain(reason: str) -> str:
     """Why there is no sandbox here, and what the user can do."""
-    if sys.platform == "win32":
-        return "Windows can not lock programs in. Run this inside WSL2 (Linux), which can"
     return (
         f"this machine can not lock programs in ({reason}). What holds and what does not: "
         "python evaluation/sandbox/doctor.py. In a container that you trust to throw away: --allow-unsandboxed"

@@ -1,19 +1,29 @@
 """What a sandbox must do before it may run anything: honest programs pass, and each way out is shut, tried for real.
 
 The probes go the way that programs go. What a machine's kernel claims is not believed; what the probes find counts.
+They leave no file behind, and change none where the sandbox does not hold.
 """
 
 import os
 import socket
 import tempfile
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evaluation.sandbox.pool import Worker
+    from evaluation.sandbox.pool import Verdict, Worker
 
 RIGHT = "def add(a, b): return a + b\n"
+LEVELS = {
+    "L3": "system calls, files, and a world of its own (namespaces)",
+    "L2": "system calls and files",
+    "L1": "system calls; no file can be opened at all",
+    "macOS": "Seatbelt; memory is watched, not walled",
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +35,24 @@ class Probe:
     allowed: tuple[str, ...]
 
 
-def probes(secret: Path, port: int, parent: int) -> list[Probe]:
-    """All probes; `secret` is a file that must stay unread and unchanged, `port` one that must not be reached."""
+@dataclass
+class Tried:
+    """What the probes found, one by one."""
+
+    results: list[tuple[Probe, "Verdict"]] = field(default_factory=list)
+    written: bool = False  # a file that no program may make is there
+
+    @property
+    def failed(self) -> list[tuple[Probe, "Verdict"]]:
+        return [(one, verdict) for one, verdict in self.results if verdict.verdict not in one.allowed]
+
+    @property
+    def share(self) -> str:
+        return f"{len(self.results) - len(self.failed)}/{len(self.results)}"
+
+
+def probes(new: Path, port: int, parent: int, memory_bytes: int) -> list[Probe]:
+    """All probes. `new` is a file that must not come to be, `port` one that must not be reached."""
     refused = ("error:PermissionError",)
     return [
         Probe("a right program passes", RIGHT, ("pass",)),
@@ -37,9 +63,9 @@ def probes(secret: Path, port: int, parent: int) -> list[Probe]:
             "class Equal:\n def __eq__(self, other): return True\ndef add(a, b): return Equal()",
             ("protocol",),
         ),
-        Probe("no file is written", f"open({str(secret)!r}, 'w')", refused),
-        Probe("no file is read", f"open({str(secret)!r}).read()", refused),
-        Probe("no file is removed", f"import os\nos.unlink({str(secret)!r})", refused),
+        Probe("no file is written", f"open({str(new)!r}, 'w')", refused),
+        Probe("no file is removed", f"import os\nos.unlink({str(new)!r})", refused),
+        Probe("no file of this repository is read", f"open({__file__!r}).read()", refused),
         Probe("no password file is read", "open('/etc/passwd').read()", refused),
         Probe(
             "no network",
@@ -53,41 +79,46 @@ def probes(secret: Path, port: int, parent: int) -> list[Probe]:
             f"import os\nos.kill({parent}, 0)",
             (*refused, "error:ProcessLookupError"),
         ),
-        Probe("memory is limited", "x = bytearray(3 * 10**9)", ("memory",)),
+        Probe("memory is limited", f"x = bytearray({memory_bytes})\nx[::4096] = x[::4096]", ("memory",)),
         Probe("time is limited", "while True: pass", ("timeout",)),
         Probe("the next right program passes", RIGHT, ("pass",)),
     ]
 
 
-def probe(worker: "Worker") -> list[str]:
-    """Run all probes; returns what failed, in words."""
-    from evaluation.sandbox.pool import Job
-
-    failures = []
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
-        secret = Path(folder, "secret")
-        secret.write_text("unread", encoding="ascii")
-        secret.chmod(0o666)
-        for tried in probes(secret, listener.getsockname()[1], os.getpid()):
-            verdict = worker.judge(Job(tried.source, "add", cases=(((2, 3), 5), ((10, -4), 6))))
-            if verdict.verdict not in tried.allowed:
-                failures.append(f"{tried.name}: got {verdict.verdict} {verdict.detail}".strip())
-                if worker.closed:
-                    return failures
-        if not secret.exists() or secret.read_text(encoding="ascii") != "unread":
-            failures.append("a file was changed")
-    return failures
+@contextmanager
+def listener() -> Iterator[int]:
+    """A port of this machine at which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
 
 
-def level_of(layers: dict[str, str], failures: list[str]) -> str | None:
-    """How well programs are locked in, None where it is not enough: every probe must have held."""
-    if failures:
-        return None
+def probe(worker: "Worker", memory_bytes: int, tell: Callable[[Probe, "Verdict"], None] | None = None) -> Tried:
+    """Run all probes, and stop where the sandbox itself has ended; `tell` hears of each."""
+    from evaluation.sandbox.pool import Job, Verdict
+
+    tried = Tried()
+    new = Path(tempfile.gettempdir(), f"sandbox-probe-{uuid.uuid4().hex}")
+    with listener() as port:
+        for one in probes(new, port, os.getpid(), memory_bytes):
+            verdict = worker.judge(Job(one.source, "add", cases=(((2, 3), 5), ((10, -4), 6))), cpu_seconds=1)
+            if new.exists():
+                new.unlink()
+                verdict = Verdict("wrong", detail="a file was written")
+            tried.results.append((one, verdict))
+            if tell:
+                tell(one, verdict)
+            if worker.closed:
+                break
+    return tried
+
+
+def level_of(layers: dict[str, str]) -> str | None:
+    """How well programs are locked in, by the layers that stand; None where it is not enough."""
     on = {name for name, state in layers.items() if state.startswith("on")}
     if "seatbelt" in on:
-        return "M (Seatbelt)"
+        return "macOS"
     if {"seccomp", "landlock", "namespaces"} <= on:
-        return "L3 (system calls, files, namespaces)"
+        return "L3"
     if {"seccomp", "landlock"} <= on:
-        return "L2 (system calls, files)"
-    return "L1 (system calls, no files at all)" if "seccomp" in on else None
+        return "L2"
+    return "L1" if "seccomp" in on else None

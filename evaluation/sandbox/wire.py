@@ -6,14 +6,15 @@ exactly what is expected is a WireError. Never pickle, marshal or eval: they run
 
 import json
 import math
-import select
 import socket
 import time
+from collections.abc import Callable
 
 LARGEST_FRAME = 1 << 20  # bytes
 DEEPEST = 50  # lists in lists
 LARGEST_PLAIN_INT = 1 << 53
 LONGEST_NUMBER = 1 << 18  # hexadecimal digits
+RECEIVED_AT_ONCE = 1 << 16  # bytes: no more is set aside for what has only been announced
 
 
 class WireError(ValueError):
@@ -25,29 +26,26 @@ class ChannelClosed(Exception):
 
 
 class DeadlinePassed(Exception):
-    """Nothing came in time."""
+    """Nothing came in time, or nobody read in time what was sent."""
 
 
-class Handle:
-    """An object that stays where it is; only its number crosses."""
+def send_frame(channel: socket.socket, message: object, deadline: float | None = None) -> None:
+    """Send one message that is already plain JSON.
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-def send_frame(channel: socket.socket, message: object) -> None:
-    """Send one message that is already plain JSON. Raises WireError when it is too large, OSError when nobody reads."""
+    Raises WireError when it is too large, ChannelClosed when nobody is there, DeadlinePassed (`deadline` as
+    time.monotonic) when somebody is who does not read.
+    """
     data = json.dumps(message).encode("ascii")
     if len(data) > LARGEST_FRAME:
-        raise WireError(f"a message of {len(data)} bytes")
-    channel.sendall(len(data).to_bytes(4, "big") + data)
+        raise WireError(f"a message of {len(data):,} bytes")
+    _within(channel, deadline, lambda: channel.sendall(len(data).to_bytes(4, "big") + data))
 
 
 def receive_frame(channel: socket.socket, deadline: float | None = None) -> object:
-    """The next message. Raises ChannelClosed, DeadlinePassed (`deadline` as time.monotonic) or WireError."""
+    """The next message. Raises ChannelClosed, DeadlinePassed or WireError."""
     size = int.from_bytes(_receive(channel, 4, deadline), "big")
     if size > LARGEST_FRAME:
-        raise WireError(f"a message of {size} bytes was announced")
+        raise WireError(f"a message of {size:,} bytes was announced")
     try:
         return json.loads(_receive(channel, size, deadline))
     except (ValueError, RecursionError) as error:
@@ -58,41 +56,48 @@ def _receive(channel: socket.socket, size: int, deadline: float | None) -> bytes
     """Exactly `size` bytes."""
     data = bytearray()
     while len(data) < size:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([channel], [], [], left)[0]:
-                raise DeadlinePassed
-        try:
-            part = channel.recv(size - len(data))
-        except ConnectionError:
-            part = b""
+        most = min(size - len(data), RECEIVED_AT_ONCE)
+        part = _within(channel, deadline, lambda most=most: channel.recv(most))
         if not part:
             raise ChannelClosed
         data += part
     return bytes(data)
 
 
-def encode(value: object, *, handles: list[object] | None = None, depth: int = 0) -> object:
+def _within(channel: socket.socket, deadline: float | None, do: Callable[[], bytes | None]) -> bytes | None:
+    """Do something with a channel until a deadline."""
+    if deadline is not None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlinePassed
+        channel.settimeout(left)
+    try:
+        return do()
+    except TimeoutError:
+        raise DeadlinePassed from None
+    except OSError:
+        raise ChannelClosed from None
+
+
+def encode(value: object, handle_of: Callable[[object], int] | None = None, depth: int = 0) -> object:
     """A value as tagged JSON. Exact types only: a subclass could answer differently each time it is asked.
 
-    Where a list `handles` is given, any other object stays there and its place in the list crosses in its stead.
-    Raises WireError for what can not cross.
+    Any other object crosses as the number that `handle_of` gives for it. Raises WireError where that is not given.
     """
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
     if kind in NUMBERS_AND_BYTES:
         return NUMBERS_AND_BYTES[kind](value)
-    if depth >= DEEPEST:
-        raise WireError("lists nested too deeply, or in themselves")
     if kind in (list, tuple, set, frozenset, dict):
+        if depth >= DEEPEST:
+            raise WireError("lists nested too deeply, or in themselves")
         parts = map(list, value.items()) if kind is dict else value
-        encoded = [encode(part, handles=handles, depth=depth + 1) for part in parts]
+        encoded = [encode(part, handle_of, depth + 1) for part in parts]
         return encoded if kind is list else {kind.__name__: encoded}
-    if handles is None or kind is type:
-        raise WireError("not plain data")
-    handles.append(value)
-    return {"handle": len(handles) - 1}
+    if handle_of is None:
+        raise WireError(f"not plain data: {kind.__name__}")
+    return {"handle": handle_of(value)}
 
 
 def _encode_int(value: int) -> object:
@@ -113,27 +118,36 @@ NUMBERS_AND_BYTES = {
 }
 
 
-def decode(data: object, *, handles: bool = False) -> object:
-    """The value that tagged JSON stands for. Raises WireError for anything else; handles only where they may come."""
+def decode(data: object, object_of: Callable[[int], object] | None = None) -> object:
+    """The value that tagged JSON stands for; `object_of` gives what a handle stands for, where handles may come.
+
+    Raises WireError for anything else.
+    """
     try:
-        return _decode(data, handles)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, AttributeError) as error:
+        return _decode(data, object_of, 0)
+    except WireError:
+        raise
+    except (ValueError, TypeError, LookupError, OverflowError, AttributeError) as error:
         raise WireError(f"not a value: {type(error).__name__}") from None
 
 
-def _decode(data: object, handles: bool) -> object:
+def _decode(data: object, object_of: Callable[[int], object] | None, depth: int) -> object:
     if data is None or isinstance(data, (bool, str, int, float)):
         return data
+    if depth > 2 * DEEPEST:  # a pair of a dictionary is one list more
+        raise WireError("lists nested too deeply")
     if isinstance(data, list):
-        return [_decode(item, handles) for item in data]
+        return [_decode(item, object_of, depth + 1) for item in data]
     ((tag, content),) = data.items()
     if tag == "handle":
-        if not handles or type(content) is not int or content < 0:
+        if object_of is None or type(content) is not int or content < 0:
             raise WireError("a handle that was not asked for")
-        return Handle(content)
-    if tag in ("int", "float", "bytes"):
+        return object_of(content)
+    if tag in FROM_TEXT:
         return FROM_TEXT[tag](content)
-    return FROM_PARTS[tag](_decode(item, handles) for item in content)
+    if not isinstance(content, list):
+        raise WireError("something else than a list of parts")
+    return FROM_PARTS[tag](_decode(item, object_of, depth + 1) for item in content)
 
 
 def _decode_int(text: str) -> int:

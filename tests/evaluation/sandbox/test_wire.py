@@ -7,7 +7,7 @@ import time
 import pytest
 
 from evaluation.sandbox import wire
-from evaluation.sandbox.wire import ChannelClosed, DeadlinePassed, Handle, WireError, decode, encode
+from evaluation.sandbox.wire import ChannelClosed, DeadlinePassed, WireError, decode, encode
 
 VALUES = [
     None,
@@ -82,6 +82,8 @@ def test_lists_in_themselves_and_too_deep_ones_are_refused():
         {"float": "1.0"},
         {"dict": [[1]]},
         {"set": [[1]]},
+        {"tuple": "abc"},
+        {"tuple": {"a": 1}},
         {"dict": [[[1], 2]]},
         {"complex": [1, 2, 3]},
         {"bytes": "xy"},
@@ -97,13 +99,35 @@ def test_what_is_not_a_value_is_refused(data):
         decode(data)
 
 
-def test_objects_cross_as_handles_only_where_they_may():
-    kept: list = []
+def test_objects_cross_as_numbers_only_where_they_may():
+    here: list = []
     thing = object()
-    assert encode([1, thing], handles=kept) == [1, {"handle": 0}] and kept == [thing]
-    assert isinstance(decode({"handle": 3}, handles=True), Handle)
-    with pytest.raises(WireError):
-        decode({"handle": True}, handles=True)
+
+    def keep(value):
+        here.append(value)
+        return len(here) - 1
+
+    assert encode([1, thing], keep) == [1, {"handle": 0}] and here == [thing]
+    assert decode([1, {"handle": 0}], here.__getitem__) == [1, thing]
+    for hostile in (True, -1, 1.0, "0", None, 5):
+        with pytest.raises(WireError):
+            decode({"handle": hostile}, here.__getitem__)
+
+
+def test_what_is_nested_more_deeply_than_an_honest_value_is_refused():
+    deep: object = 0
+    for _ in range(3 * wire.DEEPEST):
+        deep = [deep]
+    with pytest.raises(WireError, match="nested too deeply"):
+        decode(deep)
+
+
+def test_a_receiver_that_does_not_read_runs_into_the_deadline():
+    """A program that sleeps instead of reading a long argument must not hold up its judge."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(DeadlinePassed):
+        for _ in range(100):
+            wire.send_frame(ours, "x" * 100_000, time.monotonic() + 0.05)
 
 
 def test_a_frame_that_announces_too_much_is_refused_before_it_is_read():
