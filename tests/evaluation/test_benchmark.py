@@ -78,6 +78,7 @@ def test_each_run_is_the_next_version_and_compared_with_the_newest_earlier_one(p
     assert [row["version"] for row in values["compared_with"]] == [0, 1]
     printed = capsys.readouterr().out
     assert "v0       v1       v8" in printed
+    assert [row["version"] for row in next_version(tmp_path, tmp_path).measure.keywords["earlier"]] == [0, 8]
     assert "247.96" in printed and "do not compare" in printed and "unknown" in printed
 
 
