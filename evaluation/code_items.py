@@ -53,7 +53,7 @@ def keyword_items(code: Code) -> Iterator[Item]:
     The fact `place` says whether a line begins with it: so much even one knows who does not read.
     """
     for word in code.words:
-        if word.kind == tokenize.NAME and keyword.iskeyword(word.text):
+        if keyword.iskeyword(word.text):
             line = code.text[code.text.rfind("\n", 0, word.begin) + 1 : word.begin]
             facts = {"place": "within a line" if line.strip() else "first of a line"}
             yield Item(code.document, word.begin, KEYWORDS, KEYWORDS.index(word.text), word.text, facts)
