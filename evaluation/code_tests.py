@@ -70,7 +70,7 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
     """Ask everything. Raises HeldOutError where there is no held-out code, or none that is Python."""
     sizes, seed = (QUICK if effort.quick else FULL), effort.seed
     documents = read_held_out(HELD_OUT)
-    found, files = collect(sample_documents(documents, sizes.item_bytes, seed), seed)
+    found, files = collect(sample(documents, sizes.item_bytes, seed), seed)
     goes_on = partial(continuation_log_probabilities, trained)
     whole_words = partial(continuation_log_probabilities, trained, whole_words=True)
     indents = partial(indentation_log_probabilities, trained)
@@ -85,7 +85,7 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
             "files": files,
             "drawn": "at random, in equal parts from each package as far as it reaches",
         },
-        "code_perplexity": measure_perplexity(trained, sample_documents(documents, sizes.perplexity_bytes, seed)),
+        "code_perplexity": measure_perplexity(trained, sample(documents, sizes.perplexity_bytes, seed)),
         "bracket_completion": measure_brackets(brackets, goes_on),
         "keyword_completion": measure_keywords(keywords, whole_words, often),
         "indentation_awareness": measure_indentation(draw_items(found["indentation"], sizes.steps, seed), indents),
@@ -93,6 +93,11 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
         "minimal_pairs": measure_pairs(pairs, goes_on, trained.tokenizer.encode_batch),
         "identifier_recall": measure_recall(draw_items(found["recalls"], sizes.recalls, seed), whole_words),
     }
+
+
+def sample(documents: list[Document], total_bytes: int | None, seed: int) -> list[Document]:
+    """About so much of the documents, and the smallest one where all are larger, as a single file of one's own may be."""
+    return sample_documents(documents, total_bytes, seed) or [min(documents, key=lambda document: document.bytes)]
 
 
 def collect(documents: Sequence[Document], seed: int) -> tuple[dict[str, list], int]:

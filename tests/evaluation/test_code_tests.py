@@ -238,6 +238,12 @@ def test_code_that_offers_nothing_to_ask_gives_scores_of_nothing_and_not_an_erro
     assert QUESTION.table(values) and len(QUESTION.draw(values, tmp_path)) == 2
 
 
+def test_a_single_file_that_is_larger_than_the_sample_is_taken_all_the_same():
+    documents = [Document("own", "large.py", "x = 1\n" * 20_000), Document("own", "larger.py", "x = 1\n" * 30_000)]
+    assert code_tests.sample(documents, 50_000, 0) == documents[:1]
+    assert code_tests.sample(documents, None, 0) == documents
+
+
 def test_equal_efforts_ask_the_same(trained, processed):
     first, again, other = (QUESTION.measure(trained, Effort(quick=True, seed=seed)) for seed in (1, 1, 2))
     assert first == again
