@@ -96,7 +96,7 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
 
 
 def sample(documents: list[Document], total_bytes: int | None, seed: int) -> list[Document]:
-    """About so much of the documents, and the smallest one where all are larger, as a single file of one's own may be."""
+    """About so much of the documents, or the smallest one where all are larger, as files of one's own may be."""
     return sample_documents(documents, total_bytes, seed) or [min(documents, key=lambda document: document.bytes)]
 
 
