@@ -6,10 +6,10 @@ from itertools import chain, zip_longest
 
 from evaluation.tasks.exercises import Exercise
 from evaluation.tasks.hidden_tests import Case
-from evaluation.tasks.inputs import KINDS, draw_arguments
+from evaluation.tasks.inputs import KINDS, draw_arguments, parts_of
 from evaluation.tasks.templates import TaskError
 
-HIDDEN, SHOWN, DRAWN = 20, 4, 300
+HIDDEN, SHOWN, DRAWN = 24, 4, 300
 MOST_TRIVIAL = 0.8  # of the hidden cases may have one and the same answer, or an argument as the answer
 PROBES = 60
 
@@ -18,6 +18,13 @@ def draw_cases(exercise: Exercise, count: int, dice: random.Random) -> list[Case
     """Random cases, no two of the same arguments."""
     drawn = {repr(arguments): arguments for arguments in (exercise.draw(dice) for _ in range(count))}
     return [Case(arguments, exercise.reference(arguments)) for arguments in drawn.values()]
+
+
+def at_constants(exercise: Exercise, cases: Sequence[Case]) -> list[Case]:
+    """For each number among the constants, a case that has it among its arguments, and one with either neighbour."""
+    numbers = [value + more for value in exercise.constants.values() if type(value) is int for more in (-1, 0, 1)]
+    holding = (next((case for case in cases if number in parts_of(case.arguments)), None) for number in numbers)
+    return [case for case in holding if case]
 
 
 def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
@@ -32,12 +39,13 @@ def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
 
 
 def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], list[Case]]:
-    """The hidden cases of an exercise, and others that may be shown: edges, then as many different answers as can be.
+    """The hidden cases of an exercise, and others that may be shown: edges, the
+    constants and their neighbours, then as many different answers as can be.
 
     Raises TaskError where a trivial answer would do for most of them.
     """
     drawn = draw_cases(exercise, DRAWN, dice)
-    edges = {repr(case.arguments): case for case in edge_cases(exercise, dice)}
+    edges = {repr(case.arguments): case for case in (*edge_cases(exercise, dice), *at_constants(exercise, drawn))}
     by_outcome: dict[str, list[Case]] = {}
     for case in drawn:
         if repr(case.arguments) not in edges:
@@ -45,11 +53,13 @@ def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], l
     in_turn = [case for turn in zip_longest(*by_outcome.values()) for case in turn if case]
     parts = [[case for case in in_turn if _answers_itself(case) is trivial] for trivial in (False, True)]
     in_turn = [case for turn in zip_longest(*parts) for case in turn if case]
-    kept = list(edges.values())[: HIDDEN // 3]
+    kept = list(edges.values())[: HIDDEN // 2]
     hidden = kept + in_turn[: HIDDEN - len(kept)]
     share = trivial_share(hidden)
     if share > MOST_TRIVIAL:
-        raise TaskError(f"{exercise.template.family}/{exercise.name}: a trivial answer is right in {share:.0%} of cases")
+        raise TaskError(
+            f"{exercise.template.family}/{exercise.name}: a trivial answer is right in {share:.0%} of cases"
+        )
     return hidden, in_turn[HIDDEN - len(kept) :][:SHOWN] or hidden[-SHOWN:]
 
 

@@ -11,9 +11,10 @@ from itertools import islice, product, zip_longest
 
 from evaluation.sandbox.pool import Job
 from evaluation.tasks.cases import choose_cases
-from evaluation.tasks.chains import DEEPEST, START, draw_chain, read_steps
+from evaluation.tasks.chains import DEEPEST, draw_chain
 from evaluation.tasks.exercises import COMPOSITION, CONSTANTS, FAMILY, SIDES, TRAINING, WORDING, Exercise, fill
 from evaluation.tasks.hidden_tests import Case
+from evaluation.tasks.steps import START, read_steps
 from evaluation.tasks.templates import HELD_OUT_FAMILIES, TaskError, Template, read_families
 
 TRIES = 20
@@ -62,8 +63,12 @@ class Task:
 
 @cache
 def evaluation_tasks() -> tuple[Task, ...]:
-    """All tasks, no two with the same prompt. Takes some seconds the first time. Raises TaskError."""
-    tasks: dict[str, Task] = {}
+    """All tasks. Takes some seconds the first time."""
+    return tuple(make_tasks())
+
+
+def make_tasks() -> Iterator[Task]:
+    """The tasks one by one, no two with the same prompt. Raises TaskError."""
     prompts: set[str] = set()
     for name, draw in _plan():
         dice = random.Random(name)
@@ -71,8 +76,7 @@ def evaluation_tasks() -> tuple[Task, ...]:
         while task.prompt in prompts:
             task = _make_task(name, draw, dice)
         prompts.add(task.prompt)
-        tasks[task.id] = task
-    return tuple(tasks.values())
+        yield task
 
 
 def _plan() -> Iterator[tuple[str, Callable[[random.Random], Exercise]]]:

@@ -89,7 +89,9 @@ class Exercise:
         return made, [draw_arguments(template.parameters, near, dice) for _ in range(CALLS)]
 
     def _above(self) -> str:
-        return self._filled(self.template.above) + ("\n" * (1 if self.template.class_name else 2)) * bool(self.template.above)
+        return self._filled(self.template.above) + ("\n" * (1 if self.template.class_name else 2)) * bool(
+            self.template.above
+        )
 
     def _filled(self, text: str) -> str:
         known = {name: layout.literal(value) for name, value in self.constants.items()}
@@ -119,11 +121,14 @@ def fill(template: Template, side: str, dice: random.Random) -> Exercise:
     names = _names(template, dice)
     known = {constant: layout.literal(value) for constant, value in constants.items()} | names
     text = string.Template(wording.text).substitute(known)
+    text = text if side == WORDING else layout.begun_otherwise(text, dice)
     return Exercise(template, side, name, text, constants, names, dice.choice(LAYOUTS))
 
 
 def _names(template: Template, dice: random.Random) -> dict[str, str]:
-    """What to call the parameters: as the template does, or otherwise as real code might."""
+    """What to call the parameters: as the template does, or otherwise as real code might; two of a kind stay a pair."""
+    if len(set(template.parameters.values())) < len(template.parameters):
+        return {name: name for name in template.parameters}
     taken = set(re.findall(r"\w+", " ".join((*template.bodies, template.above, template.class_name))))
     taken |= set(template.parameters) | {wording.name for wording in (*template.seen, *template.unseen)}
     names: dict[str, str] = {}

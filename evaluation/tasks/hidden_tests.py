@@ -75,8 +75,7 @@ class Subject:
         if self.manner == "returns" and not any(isinstance(case.outcome, type) for case in cases):
             return Job(source, self.entry, cases=tuple((case.arguments, case.outcome) for case in cases))
         lines = {"returns": self._call, "prints": self._print, "changes": self._change, "class": self._use}[self.manner]
-        self_printed = ["printed = ''"] if self.manner == "prints" else []
-        body = self_printed + [line for case in cases for line in lines(case)]
+        body = ["printed = ''"] + [line for case in cases for line in lines(case)]
         return Job(
             source,
             self.entry,

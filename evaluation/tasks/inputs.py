@@ -127,10 +127,16 @@ def clock(dice: random.Random, near: Sequence[object]) -> str:
     return f"{dice.randint(0, 23):02}:{dice.randint(0, 59):02}"
 
 
+WORDS = """
+    apple pear plum fig kiwi lemon cat dog bird fish horse red green blue sun moon star tree leaf river hill anna bob
+    level noon data list key value north south east west cold warm big small one two three
+""".split()
 LOWER, DIGITS = string.ascii_lowercase[:12] + "rstuy", string.digits
-INTEGER, NATURAL, SMALL = whole(-20, 60), whole(0, 40), whole(0, 9)
-WORD, LETTER = letters(LOWER, 1, 8), letters(LOWER, 1, 1)
-TEXT = spread(either(letters(LOWER + "AEIRST", 1, 7), letters(LOWER + DIGITS + "-!,", 1, 5)))
+INTEGER, NATURAL, SMALL = whole(-30, 60), whole(0, 40), whole(0, 9)
+WORD, LETTER = either(letters(LOWER, 1, 8), pick(*WORDS)), letters(LOWER, 1, 1)
+BRACKETS = either(letters("()", 0, 4), spread(pick("()", "(())"), ""))
+NEARLY = either(ordered(SMALL, 0, 6), listed(SMALL, 2, 4))
+TEXT = spread(either(either(letters(LOWER + "AEIRST", 1, 7), pick(*WORDS)), letters(LOWER + DIGITS + "-!,", 1, 5)))
 PADDED = spread(letters(" ab", 0, 5))
 POINT = paired(whole(-9, 9), whole(-9, 9))
 SPAN = listed(whole(0, 20), 2, 2, kind=lambda ends: tuple(sorted(ends)))
@@ -149,7 +155,7 @@ KINDS = {
     "letter": Kind("str", ("letter", "char", "character", "c"), LETTER),
     "digits": Kind("str", ("digits", "text", "s"), letters(DIGITS, 1, 7), ("0", "10")),
     "bits": Kind("str", ("bits", "text", "s"), letters("01", 1, 7), ("0", "1")),
-    "brackets": Kind("str", ("text", "brackets", "s"), either(letters("()", 0, 4), spread(pick("()", "(())"), "")), ("",)),
+    "brackets": Kind("str", ("text", "brackets", "s"), BRACKETS, ("",)),
     "mirrored": Kind("str", ("text", "word", "s"), mirrored(letters("abc", 0, 4)), ("", "a")),
     "ints": Kind("list[int]", ("numbers", "values", "items", "data"), listed(INTEGER, 0, 8), ([], [0])),
     "ints1": Kind("list[int]", ("numbers", "values", "items", "data"), listed(INTEGER, 1, 8), ([3],)),
@@ -157,7 +163,7 @@ KINDS = {
     "naturals": Kind("list[int]", ("numbers", "values", "counts"), listed(SMALL, 0, 8), ([], [0])),
     "naturals1": Kind("list[int]", ("numbers", "values", "counts"), listed(SMALL, 1, 8), ([0],)),
     "sorted": Kind("list[int]", ("numbers", "values", "items"), ordered(NATURAL, 0, 8), ([],)),
-    "nearly": Kind("list[int]", ("numbers", "values", "items"), either(ordered(SMALL, 0, 6), listed(SMALL, 2, 4)), ([],)),
+    "nearly": Kind("list[int]", ("numbers", "values", "items"), NEARLY, ([],)),
     "flags": Kind("list[bool]", ("flags", "values", "answers"), listed(pick(True, False), 0, 3), ([],)),
     "maybes": Kind("list[int | None]", ("values", "items", "data"), listed(either(SMALL, pick(None, 0)), 0, 8), ([],)),
     "words": Kind("list[str]", ("words", "names", "items", "strings"), listed(WORD, 0, 6), ([], ["a"])),
@@ -200,7 +206,9 @@ def draw_arguments(parameters: Mapping[str, str], constants: Sequence[object], d
 
 
 def parts_of(value: object) -> list[object]:
-    """A value and what it holds: elements, characters, keys."""
-    if isinstance(value, (list, tuple, set, dict)):
+    """A value and what it holds: elements, characters, keys and what stands under them."""
+    if isinstance(value, dict):
+        return [*value, *parts_of(list(value.values()))]
+    if isinstance(value, (list, tuple, set)):
         return [part for element in value for part in ([element] if isinstance(element, str) else parts_of(element))]
     return sorted({*value, *value.split()}) if isinstance(value, str) else [value]

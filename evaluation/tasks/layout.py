@@ -1,11 +1,36 @@
 """How an exercise looks on the page: names, annotations, docstrings as libraries write them."""
 
+import random
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
 WIDTH = 88  # characters of a docstring's line
 LONGEST_EXAMPLE = 60  # characters
+BEGINNINGS = (  # of docstrings: those of a row say the same; a text is begun otherwise by the first row that fits
+    ("Return True if ", "Returns True if ", "Return whether ", "Check whether ", "Check if ", "Test whether "),
+    ("Return how many ", "Count how many ", "Find out how many "),
+    ("Return how often ", "Count how often ", "Find out how often "),
+    ("Return the number of ", "Returns the number of ", "Count the ", "Get the number of "),
+    ("Return a list of ", "Returns a list of ", "Make a list of ", "List "),
+    ("Return a dictionary ", "Returns a dictionary ", "Build a dictionary ", "Make a dictionary "),
+    ("Return the ", "Returns the ", "Get the ", "Give the "),
+    ("Compute the ", "Calculate the ", "Work out the ", "Return the "),
+    ("Find the ", "Look for the ", "Get the ", "Return the "),
+    ("Return ", "Returns "),
+    ("Remove ", "Delete "),
+    ("Add up ", "Sum up "),
+    ("Print ", "Prints "),
+)
+
+
+def begun_otherwise(text: str, dice: random.Random) -> str:
+    """A docstring that says the same with another beginning, or as it is."""
+    for row in BEGINNINGS:
+        for beginning in row:
+            if text.startswith(beginning):
+                return dice.choice(row) + text.removeprefix(beginning)
+    return text
 
 
 def literal(value: object) -> str:
@@ -34,7 +59,7 @@ def docstring(text: str, examples: Sequence[str], indentation: str, *, opened: b
     if len(lines) == 1 and not examples and not opened:
         return f'{indentation}"""{text}"""\n'
     shown = [line for example in examples for line in example.splitlines()]
-    inner = ([""] if opened else []) + lines + ([""] + shown if shown else []) + [""]
+    inner = ([""] if opened else []) + lines + (["", *shown] if shown else []) + [""]
     return textwrap.indent('"""' + "\n".join(inner) + '"""\n', indentation)
 
 

@@ -80,13 +80,27 @@ def _variables(tree: ast.Module, first_line: int) -> list[str]:
 
 def _changes(node: ast.AST, variables: list[str]) -> Iterator[tuple[str, ast.AST]]:
     """What may stand in the place of a node."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in variables:
+        yield from ((VARIABLE, ast.Name(name, ast.Load())) for name in variables if name != node.id)
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        yield LEFT_OUT, node.value
+    elif isinstance(node, ast.comprehension):
+        yield from ((LEFT_OUT, _with(node, ifs=[])) for _ in node.ifs[:1])
+    elif isinstance(node, ast.stmt):
+        yield from _other_statements(node, variables)
+    else:
+        yield from _other_expressions(node)
     if isinstance(node, ast.BinOp | ast.AugAssign):
-        for operator in ARITHMETIC.get(type(node.op), ()):
-            yield OPERATOR, _with(node, op=operator())
-        if isinstance(node, ast.BinOp):
-            yield ORDER, _with(node, left=node.right, right=node.left)
-            yield LEFT_OUT, node.left
-            yield LEFT_OUT, node.right
+        yield from ((OPERATOR, _with(node, op=operator())) for operator in ARITHMETIC.get(type(node.op), ()))
+    if isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield CONDITION, _with(node, test=ast.UnaryOp(ast.Not(), node.test))
+
+
+def _other_expressions(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    if isinstance(node, ast.BinOp):
+        yield ORDER, _with(node, left=node.right, right=node.left)
+        yield LEFT_OUT, node.left
+        yield LEFT_OUT, node.right
     elif isinstance(node, ast.Compare):
         for comparison in COMPARISONS[type(node.ops[0])]:
             yield COMPARISON, _with(node, ops=[comparison(), *node.ops[1:]])
@@ -100,18 +114,8 @@ def _changes(node: ast.AST, variables: list[str]) -> Iterator[tuple[str, ast.AST
         yield LEFT_OUT, node.operand
     elif isinstance(node, ast.Constant):
         yield from ((CONSTANT, ast.Constant(value)) for value in _other_values(node.value))
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in variables:
-        yield from ((VARIABLE, ast.Name(name, ast.Load())) for name in variables if name != node.id)
     elif isinstance(node, ast.Call):
         yield from _other_calls(node)
-    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-        yield LEFT_OUT, node.value
-    elif isinstance(node, ast.comprehension):
-        yield from ((LEFT_OUT, _with(node, ifs=[])) for _ in node.ifs[:1])
-    elif isinstance(node, ast.stmt):
-        yield from _other_statements(node, variables)
-    if isinstance(node, ast.If | ast.IfExp | ast.While):
-        yield CONDITION, _with(node, test=ast.UnaryOp(ast.Not(), node.test))
 
 
 def _other_values(value: object) -> list[object]:

@@ -125,26 +125,22 @@ def read_parameters(text: str) -> dict[str, str]:
 
 def read_family(path: Path) -> list[Template]:
     """The templates of a family. Raises TaskError."""
-    templates = []
-    for block in read_blocks(path):
-        known: dict = {"constants": {}}
-        for part in block.head[1:]:
-            if part in ("prints", "changes"):
-                known["manner"] = part
-            elif creator := re.fullmatch(r"class (\w+)\((.*)\)", part):
-                known |= {"manner": "class", "class_name": creator[1], "class_parameters": read_parameters(creator[2])}
-            elif part.startswith("then "):
-                known["then"] = tuple(part.removeprefix("then ").split())
-            else:
-                name, _, values = part.partition(" = ")
-                known["constants"][name] = read_values(values)
-        templates.append(
-            Template(
-                path.stem, read_parameters(block.head[0]), block.seen, block.unseen, block.bodies, above=block.above,
-                **known,
-            )  # fmt: skip
-        )
-    return templates
+    return [_template(path.stem, block) for block in read_blocks(path)]
+
+
+def _template(family: str, block: Block) -> Template:
+    known: dict = {"constants": {}, "above": block.above}
+    for part in block.head[1:]:
+        if part in ("prints", "changes"):
+            known["manner"] = part
+        elif creator := re.fullmatch(r"class (\w+)\((.*)\)", part):
+            known |= {"manner": "class", "class_name": creator[1], "class_parameters": read_parameters(creator[2])}
+        elif part.startswith("then "):
+            known["then"] = tuple(part.removeprefix("then ").split())
+        else:
+            name, _, values = part.partition(" = ")
+            known["constants"][name] = read_values(values)
+    return Template(family, read_parameters(block.head[0]), block.seen, block.unseen, block.bodies, **known)
 
 
 def read_families() -> list[Template]:
