@@ -134,6 +134,17 @@ def test_the_picture_says_the_same(trained, question, tmp_path, monkeypatch):
     assert "3 of 5 targets reached" in text
 
 
+def test_the_targets_show_the_first_results_as_the_file_holds_them(trained, question, tmp_path, monkeypatch):
+    """Whoever puts their own baseline_v0.json there sees its numbers, nowhere those that this repository came with."""
+    seen = []
+    monkeypatch.setattr(before_after_picture, "save_figure", lambda figure, path: seen.append(figure) or path)
+    values = question.measure(trained, Effort(quick=True))
+    values["baseline"] |= {"perplexity": 111.5, "bracket_test": 0.75}
+    question.draw(values, tmp_path)
+    text = " ".join(part.get_text() for part in seen[0].findobj(mpl.text.Text))
+    assert "111.5" in text and "75%" in text and "19%" in text and "247.96" not in text
+
+
 def test_the_picture_is_drawn_whatever_an_untrained_model_writes(trained, question, tmp_path):
     values = question.measure(trained, Effort(quick=True))
     values["untrained"]["sample"] = "$ \\frac{ \x03 ^_{ $ 日本 " + "x" * 500
