@@ -42,7 +42,10 @@ VERSION = re.compile(r"benchmark_v(\d+)\.(?:json|png)")
 
 
 def read_baseline(path: Path = BASELINE) -> dict:
-    """The first results, version 0. Raises ResultError where the file is missing or is not theirs."""
+    """The first results, version 0; an original file needs no more than its five numbers.
+
+    Raises ResultError where the file is missing or is not theirs.
+    """
     restore = "It is part of the repository: git checkout -- evaluation/results/baseline_v0.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -51,7 +54,13 @@ def read_baseline(path: Path = BASELINE) -> dict:
         raise ResultError(f"there is no {shown_path(path)}. {restore}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(f"{shown_path(path)} does not hold the first results ({error!r}). {restore}") from None
-    return {"version": 0, **values, **dict(zip(("perplexity", *TEST_NAMES), numbers, strict=True))}
+    return {
+        "version": 0,
+        "prompt": PROMPT,
+        "sample": "",
+        **values,
+        **dict(zip(("perplexity", *TEST_NAMES), numbers, strict=True)),
+    }
 
 
 def next_version(results: Path, plots: Path) -> Question:

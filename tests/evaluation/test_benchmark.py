@@ -141,6 +141,15 @@ def test_missing_or_foreign_first_results_are_one_line(tmp_path, content, messag
     assert "git checkout" in str(raised.value) and "\n" not in str(raised.value)
 
 
+def test_a_baseline_file_of_five_numbers_is_enough(tmp_path, trained, processed):
+    """The user's own first file, where they still have it, knows nothing of prompts and sources."""
+    path = tmp_path / "baseline_v0.json"
+    path.write_text(json.dumps({"perplexity": 247.96, **dict.fromkeys(TEST_NAMES, 0)}))
+    baseline = read_baseline(path)
+    assert picture(baseline) and baseline["prompt"] == "In the city of Toronto,"
+    assert draw(measure(trained, Effort(quick=True), version=1, earlier=[baseline]), tmp_path)
+
+
 def test_a_damaged_earlier_version_is_one_line_and_exit_code_2(places, tmp_path, capsys):
     (tmp_path / "benchmark_v1.json").write_text("half")
     assert main(places) == 2
