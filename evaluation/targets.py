@@ -101,11 +101,11 @@ def _target(name: str, goal: float, counted: str, found: dict, lower_is_better: 
 def target_lines(results: Mapping[str, dict]) -> list[str]:
     """The targets as a table of lines of at most 80 characters, what is counted below it."""
     rows = targets(results)
-    lines = [f"{'target':19}{'goal':>6}{'model':>8}{'95% interval':>18}{'n':>7}{'guess':>6}  reached"]
+    lines = [f"{'target':19}{'goal':>6}{'model':>8}{'95% interval':>16}{'n':>9}{'guess':>6}  reached"]
     for row in rows:
         interval = "{} to {}".format(*map(row.shown, row.interval)) if row.interval else "-"
         n = "-" if row.n is None else f"{row.n:,}"
-        measured = f"{row.shown(row.value):>8}{interval:>18}{n:>7}{row.shown(row.guess):>6}"
+        measured = f"{row.shown(row.value):>8}{interval:>16}{n:>9}{row.shown(row.guess):>6}"
         lines.append(f"{row.name:19}{row.shown_goal:>6}{measured}  {row.verdict}")
     lines += [
         "guess: the best that one and the same answer to every item scores.",

@@ -137,28 +137,33 @@ class Run:
     def decide_length(self) -> bool:
         """Fit the number of steps to the time limit, if there is one; returns whether it was decided now.
 
-        First after the timed steps, while the rate still warms up. Later only downwards, at validations, when the
-        machine has become so slow (other work, heat) that the rest would take over a tenth longer than is left: the
-        schedule then comes down sooner instead of being cut off.
+        First after the timed steps, while the rate still warms up. Later only downwards, looked at after each tenth of
+        the time, when the machine has become so slow (other work, heat) that the rest would take over a tenth longer
+        than is left: the schedule then comes down sooner instead of being cut off.
         """
         first_time = self.total_steps is None
-        ready = len(self._step_seconds) == TIMED_STEPS.stop if first_time else self.due("eval_interval")
+        ready = len(self._step_seconds) == TIMED_STEPS.stop if first_time else self.due("log_interval")
         if not self.time_limit or not ready or self.finished:
             return False
-        if first_time:
-            seconds_per_step, most = self.seconds_per_step(), self.settings["max_steps"]
-        else:
-            step, seconds = self._length_checked
-            seconds_per_step, most = (self.seconds - seconds) / (self.step - step), self.total_steps
-        self._length_checked = (self.step, self.seconds)
-        fitting = self.step + max(
-            1, int((self.time_limit * 60 - self.seconds - self.validation_seconds) / seconds_per_step)
-        )
-        fitting = self.processes.from_main(fitting)
+        most = self.settings["max_steps"] if first_time else self.total_steps
+        fitting = self.processes.from_main(self._fitting_steps(first_time))
         if not first_time and fitting - self.step > (most - self.step) / 1.1:
             return False
         self.total_steps = min(fitting, most)
         return True
+
+    def _fitting_steps(self, first_time: bool) -> int:
+        """The last step that the time limit leaves room for, at the speed since this was last asked."""
+        step, seconds = self._length_checked
+        if first_time:
+            seconds_per_step = self.seconds_per_step()
+        elif self.seconds - seconds < self.time_limit * 60 / 10:
+            return self.total_steps
+        else:
+            seconds_per_step = (self.seconds - seconds) / (self.step - step)
+        self._length_checked = (self.step, self.seconds)
+        left = self.time_limit * 60 - self.seconds - self.validation_seconds
+        return self.step + max(1, int(left / seconds_per_step))
 
     def seconds_per_step(self) -> float:
         """The usual time of a step, its share of the validations included, from the timed steps."""

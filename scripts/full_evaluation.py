@@ -35,13 +35,12 @@ from pretraining.generate import load
 
 # Seconds that a question takes on two CPU cores with the nano model, in full and quick: only to tell the time left.
 USUAL_SECONDS = {
-    "language_modelling": (200, 12),
-    "code_eval": (240, 25),
-    "line_completion": (160, 15),
-    "generation_quality": (60, 15),
-    "benchmark": (20, 6),
-    "before_after": (60, 20),
-    "checkpoints": (150, 0),
+    "language_modelling": (156, 16),
+    "code_eval": (193, 14),
+    "line_completion": (108, 11),
+    "generation_quality": (37, 12),
+    "benchmark": (20, 3),
+    "before_after_comparison": (35, 16),
 }
 
 
