@@ -175,6 +175,19 @@ def guesser(taken):
     return lambda prompts, choices: [np.array([way == taken for way in ways], dtype=float) for ways in choices]
 
 
+def test_each_split_has_all_items_in_order(tests):
+    items, measure, _ = tests["brackets"]
+    found = measure(items, guesser(")"))
+    assert list(found["by_bracket"]) == [")", "]", "}"] and list(found["by_depth"]) == ["1", "2"]
+    assert list(found["by_distance"]) == ["1-9", "10-29", "30-99", "100+"][: len(found["by_distance"])]
+    for split in ("by_bracket", "by_depth", "by_distance"):
+        assert sum(part["n"] for part in found[split].values()) == len(items) == found["n"]
+    items, measure, _ = tests["indentation"]
+    found = measure(items, guesser(""))
+    assert sum(part["n"] for part in found["by_gap"].values()) == len(items)
+    assert found["by_step"]["same"]["score"] == found["by_step"]["deeper"]["score"] == 0.0, "at the left margin"
+
+
 def test_guessers_score_what_their_column_says(tests):
     items, measure, _ = tests["brackets"]
     for bracket in ")]}":

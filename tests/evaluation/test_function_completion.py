@@ -144,27 +144,34 @@ def test_real_bodies_pass_and_bodies_that_fit_every_function_never_do():
 def scripted(monkeypatch):
     """Instead of a model: every row writes the same pieces until its reader has enough."""
 
+    yielded = []
+
     def use(pieces):
         def generate(model, tokenizer, prompts, *, generators, settings, context_length, finished):
             going_on = set(range(len(prompts)))
             for piece in pieces[: settings.max_new_tokens]:
                 for row in sorted(going_on):
+                    yielded.append((row, piece))
                     yield row, piece
                     if finished(row):
                         going_on.remove(row)
 
         monkeypatch.setattr(function_completion, "generate_texts", generate)
+        return yielded
 
     return use
 
 
 def test_writing_stops_where_a_function_is_left(trained, starts, scripted):
-    scripted(["\n        ", "return value\n", "\n    ", "def", " f():", "\n", "x"])
+    yielded = scripted(["\n        ", "return value\n", "\n    ", "def", " f():", "\n", "x", "never"])
     rows = [starts["method"], starts["helper"]]
     assert write_bodies(trained, rows, seed=0) == [
         ("\n        return value\n\n", True),
         ("\n        return value\n\n    def f():\n", True),
     ]
+    assert [piece for row, piece in yielded if row == 0][-1] == "def" and yielded[-1] == (1, "x"), (
+        "nothing more is written"
+    )
     found = measure_functions(trained, rows, seed=0)
     assert found["score"] == 0.5 and found["n"] == 2 and found["cut_off"]["score"] == 0.0
 
