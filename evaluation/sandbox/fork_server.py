@@ -18,6 +18,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -31,16 +32,20 @@ if sys.platform == "darwin":
 else:
     from evaluation.sandbox import linux
 
-# What programs import, loaded once. On macOS nothing that loads a system framework: it does not survive a fork.
-PRELOADED = """
-    abc array ast asyncio base64 bisect builtins calendar cmath collections collections.abc concurrent.futures.thread
-    contextlib copy csv dataclasses datetime decimal difflib enum fractions functools hashlib heapq html inspect io
-    itertools json keyword linecache locale logging math numbers operator os pathlib pickle pprint queue random re
-    secrets shutil statistics string struct textwrap threading time timeit tokenize traceback types typing unittest
-    concurrent.futures concurrent.futures.process encodings.idna encodings.latin_1 encodings.utf_16 fileinput fnmatch
-    getpass glob gzip ipaddress json.tool multiprocessing optparse argparse platform pdb select selectors shlex socket
-    sqlite3 ssl subprocess symtable tempfile token urllib.parse warnings unicodedata uuid weakref
-    xml.etree.ElementTree zipfile zlib zoneinfo
+# What programs import most, loaded once. No more than that: each fork copies the tables of all pages.
+COMMON = """
+    abc array bisect builtins calendar cmath collections collections.abc contextlib copy dataclasses datetime decimal
+    enum fractions functools hashlib heapq io itertools json keyword math numbers operator os queue random re statistics
+    string struct sys textwrap threading time traceback types typing unicodedata warnings
+""".split()
+# The rest, for machines on which a child can open no file, and so not import. On macOS never what loads a system
+# framework: it does not survive a fork.
+RARE = """
+    argparse ast asyncio base64 concurrent.futures concurrent.futures.process concurrent.futures.thread csv difflib
+    encodings.idna encodings.latin_1 encodings.utf_16 fileinput fnmatch getpass glob graphlib gzip html inspect
+    ipaddress json.tool linecache locale logging.handlers mmap multiprocessing optparse pathlib pdb pickle platform
+    pprint secrets select selectors shlex shutil socket sqlite3 ssl subprocess symtable tempfile timeit token tokenize
+    unittest urllib.parse uuid weakref xml.dom.minidom zipfile zlib zoneinfo
 """.split()
 CHANNEL = 200  # the child's descriptor for its channel, out of the way of those that a program opens
 NOBODY_ASKS = 77  # how a child ends that is not needed any more, or could not be locked in
@@ -52,9 +57,9 @@ def main() -> None:
     control = socket.socket(fileno=0)
     parties.reset_signals()
     del sys.path[0]  # nothing of this repository is for programs
-    channel_number = min(CHANNEL, allowance.raise_descriptors() - 1)
     walls = prepare(settings)
-    for name in PRELOADED:
+    channel_number = min(CHANNEL, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1)
+    for name in COMMON if walls.can_import else COMMON + RARE:
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "evaluation"]:
         del sys.modules[name]
@@ -80,7 +85,7 @@ def prepare(settings: dict) -> Walls:
     """The walls of this system."""
     memory_bytes = settings["memory_bytes"]
     if settings["unsandboxed"]:
-        return Walls(memory_bytes, {"limits": "on"})
+        return allowance.limits_alone(memory_bytes)
     if sys.platform == "darwin":
         return macos.prepare(memory_bytes)
     return linux.prepare(memory_bytes, namespaces=settings["namespaces"], landlock=settings["landlock"])

@@ -201,7 +201,8 @@ def final_verdict(verdict: str, ended: str, report: dict, cpu_seconds: int) -> s
         return "protocol"  # it lived on behind a closed channel
     if status >= 0:
         return f"exit:{status}"
-    if -status in (signal.SIGKILL, signal.SIGXCPU) and report["cpu"] >= cpu_seconds * 0.9:
+    # The kernel samples the time that it limits: on a busy machine it kills somewhat early by the exact measure.
+    if status == -signal.SIGKILL and report["cpu"] > cpu_seconds / 2:
         return "timeout"
     names = {number.value: number.name for number in signal.Signals}
     return f"crash:{names.get(-status, f'SIG{-status}')}"

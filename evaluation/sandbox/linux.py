@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.sandbox.allowance import Walls, limit, limits_for, readable_paths
+from evaluation.sandbox.allowance import LIMITS, Walls, limit, readable_paths
 from evaluation.sandbox.seccomp import ARCHITECTURES, Filter, filter_program
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -55,10 +55,37 @@ def landlock_rules(version: int) -> int:
     size = 8 if version < 4 else 16 if version < 6 else 24
     attributes = struct.pack("QQQ", files, network, scopes)[:size]
     rules = _check(libc.syscall(CREATE_RULESET, attributes, ctypes.c_size_t(size), 0), "landlock_create_ruleset")
-    for path in readable_paths():
-        _allow(rules, path, READ_FILE | READ_DIR)
+    for path in [*readable_paths(), *needed_libraries(), "/etc/ld.so.cache"]:
+        if os.path.exists(path):
+            _allow(rules, path, READ_FILE | READ_DIR)
     _allow(rules, "/dev/null", READ_FILE | WRITE_FILE)
     return rules
+
+
+def needed_libraries() -> list[str]:
+    """The files of the system that the standard library's extension modules are linked with.
+
+    Found by loading the modules, in a process that ends then: this one stays small. Not whole folders of libraries:
+    some systems keep installed packages in them.
+    """
+    receiving, sending = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            for place in sys.path:
+                for module in Path(place).glob("*.so"):
+                    with contextlib.suppress(OSError):
+                        ctypes.CDLL(str(module))
+            lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+            paths = {line[line.index("/") :] for line in lines if ".so" in line}
+            os.write(sending, os.fsencode("\n".join(paths)))
+        finally:
+            os._exit(0)
+    os.close(sending)
+    with open(receiving, "rb") as file:
+        paths = os.fsdecode(file.read()).splitlines()
+    os.waitpid(process, 0)
+    return paths
 
 
 def _allow(rules: int, path: str, rights: int) -> None:
@@ -102,19 +129,13 @@ def enter_namespaces() -> None:
 class LinuxWalls(Walls):
     """All that this machine offers."""
 
-    machine: str
     calls: Filter
     rules: int | None  # descriptor of Landlock's rules
     parent: int  # of all children: they do not outlive it
 
     def lock_in(self, cpu_seconds: int) -> None:
         """Lock this process in, for good. Raises OSError or ValueError where an announced wall does not stand."""
-        for what, most in (limits_for(cpu_seconds) | {resource.RLIMIT_AS: self.memory_bytes}).items():
-            limit(what, most)
-        _check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-        _check(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
-        header, nothing = struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)
-        _check(libc.syscall(CAPSET[self.machine], header, nothing), "capset")
+        limit(resource.RLIMIT_CPU, cpu_seconds)
         _check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
         if os.getppid() != self.parent:
             raise OSError(errno.ESRCH, "the fork server is gone")
@@ -148,4 +169,15 @@ def prepare(memory_bytes: int, *, namespaces: bool = True, landlock: bool = True
         except OSError as error:
             layers["landlock"] = f"not offered: {error}"
     calls = Filter(filter_program(machine, may_open=rules is not None))
-    return LinuxWalls(memory_bytes, layers, machine, calls, rules, os.getpid())
+    give_up_rights(machine, memory_bytes)
+    return LinuxWalls(memory_bytes, layers, rules is not None, calls, rules, os.getpid())
+
+
+def give_up_rights(machine: str, memory_bytes: int) -> None:
+    """What children inherit is given up by the fork server itself, once. Raises OSError or ValueError."""
+    for what, most in (LIMITS | {resource.RLIMIT_AS: memory_bytes}).items():
+        limit(what, most)
+    _check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _check(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+    header, nothing = struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)
+    _check(libc.syscall(CAPSET[machine], header, nothing), "capset")

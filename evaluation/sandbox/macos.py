@@ -15,7 +15,7 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from evaluation.sandbox.allowance import Walls, limit, limits_for, readable_paths
+from evaluation.sandbox.allowance import LIMITS, Walls, limit, readable_paths
 
 PROFILE = """(version 1)
 (deny default)
@@ -78,8 +78,8 @@ class MacWalls(Walls):
 
     def lock_in(self, cpu_seconds: int) -> None:
         """Lock this process in, for good. Raises OSError or ValueError where that fails."""
-        for what, most in (limits_for(cpu_seconds) | {resource.RLIMIT_NPROC: 1}).items():
-            limit(what, most)
+        limit(resource.RLIMIT_CPU, cpu_seconds)
+        limit(resource.RLIMIT_NPROC, 1)
         message = ctypes.c_char_p()
         if self.library.sandbox_init(self.profile, ctypes.c_uint64(0), ctypes.byref(message)) != 0:
             raise OSError(f"Seatbelt: {(message.value or b'no reason given').decode(errors='replace')}")
@@ -110,5 +110,7 @@ def prepare(memory_bytes: int) -> MacWalls:
         _ = library.sandbox_init, library.proc_pid_rusage
     except AttributeError as error:
         raise OSError(f"no Seatbelt here: {error}") from None
+    for what, most in LIMITS.items():
+        limit(what, most)
     layers = {"limits": "on", "seatbelt": "on", "memory": "on (watched)"}
-    return MacWalls(memory_bytes, layers, library, profile(readable_paths()).encode())
+    return MacWalls(memory_bytes, layers, True, library, profile(readable_paths()).encode())

@@ -222,8 +222,7 @@ class Sandbox:
 
     def __enter__(self) -> "Sandbox":
         """Start the workers. Raises SandboxUnavailable with the reasons where this machine can not lock programs in."""
-        if sys.platform == "win32":
-            raise SandboxUnavailable("Windows can not lock programs in. Run this inside WSL2 (Linux), which can")
+        self.refuse_windows()
         try:
             self.description = self._start() | {"limits": asdict(self.limits), "python": platform.python_version()}
             for _ in range(self.count - 1):
@@ -232,6 +231,12 @@ class Sandbox:
             self.close()
             raise
         return self
+
+    @staticmethod
+    def refuse_windows() -> None:
+        """Raises SandboxUnavailable there, before anything is started."""
+        if sys.platform == "win32":
+            raise SandboxUnavailable("Windows can not lock programs in. Run this inside WSL2 (Linux), which can")
 
     def _start(self) -> dict:
         """Start the first worker and probe it; returns what holds here."""

@@ -1,0 +1,157 @@
+"""Hostile programs from attacks.txt and forgeries.txt, the place where they are let loose, and what must hold after.
+
+    python -m tests.evaluation.sandbox.hostile '{"namespaces": false}'
+
+prints the verdicts as JSON; so a test can have them judged by another user or under another Python.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.sandbox.doctor import descendants
+from evaluation.sandbox.pool import Job, Limits, Sandbox, Verdict
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
+HEADING = re.compile(r"^=== (.+)\n", re.MULTILINE)
+UNPRINTABLE = {"SURROGATE": "x = '\udc80'", "NUL": "x = 1\0"}
+CHECK = "def check(add):\n    assert add(2, 3) == 5\n    assert add(10, -4) == 6\n"
+RIGHT = "def add(a, b): return a + b"
+LIMITS = Limits(cpu_seconds=1, wall_seconds=1.3)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and the verdicts that are allowed on it."""
+
+    name: str
+    source: str
+    allowed: tuple[str, ...]
+    allowed_without_files: tuple[str, ...]
+    slow: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def programs(file: str) -> list[Program]:
+    """All programs of a file, in its order."""
+    parts = HEADING.split((HERE / file).read_text(encoding="utf-8"))[1:]
+    found = []
+    for heading, text in zip(parts[::2], parts[1::2], strict=True):
+        name, verdicts, *more = (word.strip() for word in heading.split("|"))
+        source = re.split(r"^# .*\n\Z", text, flags=re.MULTILINE)[0].strip()
+        without_files = [word.removeprefix("no files:") for word in more if word.startswith("no files:")]
+        allowed = tuple(verdict.strip() for verdict in verdicts.split(","))
+        also = tuple(verdict.strip() for verdict in ",".join(without_files).split(",") if verdict)
+        found.append(Program(name, UNPRINTABLE.get(source, source), allowed, allowed + also, "slow" in more))
+    return found
+
+
+class Arena:
+    """A folder with a canary and a socket, a process that must live on, and a sandbox with one worker."""
+
+    def __init__(self, folder: Path, victim: int, canary: socket.socket, sandbox: Sandbox) -> None:
+        self.folder, self.victim, self.socket, self.sandbox = folder, victim, canary, sandbox
+        self.processes = self._processes()
+        self.shared = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+
+    def job(self, source: str) -> Job:
+        for word, meaning in (("SCRATCH", self.folder), ("REPOSITORY", REPOSITORY), ("VICTIM", self.victim)):
+            source = source.replace(word, str(meaning))
+        return Job(source, "add", test=CHECK)
+
+    def judge(self, program: Program) -> Verdict:
+        return next(self.sandbox.judge([self.job(program.source)]))
+
+    def damage(self, verdict: Verdict) -> list[str]:
+        """What a program has done that none may do."""
+        found = []
+        if (self.folder / "canary").read_text() != "untouched":
+            found.append("the canary was changed")
+        if sorted(os.listdir(self.folder)) != ["canary", "socket"]:
+            found.append(f"files were made: {os.listdir(self.folder)}")
+        if os.path.isdir("/dev/shm") and any("made" in name for name in set(os.listdir("/dev/shm")) - self.shared):
+            found.append("shared memory was made")
+        with contextlib.suppress(BlockingIOError):
+            found.append(f"the socket heard {self.socket.recv(100)!r}")
+        if not _alive(self.victim):
+            found.append("the victim is dead")
+        if verdict.strays or not self._at_rest():
+            found.append(f"{verdict.strays} strays, processes: {self._processes()} and not {self.processes}")
+        if verdict.seconds > LIMITS.wall + 1.5:
+            found.append(f"it took {verdict.seconds:.1f} s")
+        if not (after := next(self.sandbox.judge([Job(RIGHT, "add", test=CHECK)]))).is_pass:
+            found.append(f"the next right program: {after}")
+        return found
+
+    def _at_rest(self) -> bool:
+        """Are the processes those that there were, once a worker that had to be replaced has been?"""
+        return len(self._processes()) == len(self.processes)
+
+    def _processes(self) -> list[int]:
+        return [number for worker in self.sandbox.workers for one in worker.processes
+                for number in (one.pid, *descendants(one.pid))]  # fmt: skip
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def arena(**settings: bool) -> Iterator[Arena]:
+    """Where programs are let loose. Raises SandboxUnavailable."""
+    folder = Path(tempfile.mkdtemp(prefix="hostile"))
+    folder.chmod(0o777)
+    (folder / "canary").write_text("untouched")
+    (folder / "canary").chmod(0o666)
+    victim = subprocess.Popen(["sleep", "1000"])
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+            listening.bind(str(folder / "socket"))
+            (folder / "socket").chmod(0o777)
+            listening.setblocking(False)
+            with Sandbox(LIMITS, workers=1, **settings) as sandbox:
+                yield Arena(folder, victim.pid, listening, sandbox)
+    finally:
+        victim.kill()
+        victim.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until(true: object, seconds: float = 5.0) -> bool:
+    """Does something become true in time?"""
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return true()
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    slow = settings.pop("slow", False)
+    with arena(**settings) as place:
+        results = {"level": place.sandbox.description["level"]}
+        for program in programs("attacks.txt") + programs("forgeries.txt"):
+            if slow or not program.slow:
+                verdict = place.judge(program)
+                results[program.name] = [verdict.verdict, verdict.detail, place.damage(verdict)]
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
