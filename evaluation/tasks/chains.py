@@ -11,7 +11,7 @@ from itertools import combinations
 
 from evaluation.tasks import layout
 from evaluation.tasks.chain_bodies import chain_bodies, one_expression
-from evaluation.tasks.exercises import COMPOSITION, Exercise, fill
+from evaluation.tasks.exercises import COMPOSITION, CONSTANTS, Exercise, fill
 from evaluation.tasks.inputs import KINDS
 from evaluation.tasks.steps import START, Step
 from evaluation.tasks.templates import Template, Wording
@@ -45,7 +45,8 @@ def draw_chain(steps: Sequence[Step], start: str, depth: int, side: str, dice: r
         keys = [step.key for step in drawn]
         if is_held_out(keys) == (side == COMPOSITION):
             exercise = fill(chain_template(drawn, dice), side, dice)
-            if not is_poor(drawn, exercise.constants):
+            has_what_it_asks = exercise.constants or side != CONSTANTS
+            if has_what_it_asks and not is_poor(drawn, exercise.constants):
                 return exercise
 
 

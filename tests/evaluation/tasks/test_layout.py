@@ -1,0 +1,61 @@
+"""How exercises look: as library code does, whatever the names and values."""
+
+import random
+
+import pytest
+
+from evaluation.tasks import layout
+
+
+def test_parameters_are_renamed_but_not_attributes():
+    assert layout.rename("items.append(item.items)\nx = items", {"items": "values"}) == (
+        "values.append(item.items)\nx = values"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("-", '"-"'), ('"', "'\"'"), ("\n", "'\\n'"), (3, "3"), ([1, "a"], "[1, 'a']"), (None, "None")]
+)
+def test_literals_are_read_back(value, text):
+    assert layout.literal(value) == text
+    assert eval(text) == value
+
+
+@pytest.mark.parametrize(
+    ("values", "annotation"),
+    [
+        ([1, 2], "int"),
+        ([True, False], "bool"),
+        ([1, None], "int | None"),
+        ([None], "None"),
+        ([[], [1]], "list[int]"),
+        ([[]], "list"),
+        ([{"a": [1]}], "dict[str, list[int]]"),
+        ([(1, 2)], "tuple[int, int]"),
+        ([1, 2.5], "object"),
+        ([1, ValueError], "int"),
+    ],
+)
+def test_annotations_say_what_all_values_are(values, annotation):
+    assert layout.annotation_of(values) == annotation
+
+
+def test_signatures():
+    assert layout.signature("f", ["self", "n"], ["int"], "") == "def f(self, n):\n"
+    assert layout.signature("f", ["n", "s"], ["int", "str"], "bool") == "def f(n: int, s: str) -> bool:\n"
+
+
+def test_docstrings():
+    assert layout.docstring("Short.", [], "    ", opened=False) == '    """Short."""\n'
+    assert layout.docstring("Short.", [], "    ", opened=True) == '    """\n    Short.\n    """\n'
+    assert layout.docstring("Short.", [">>> f(1)\n2"], "", opened=False) == '"""Short.\n\n>>> f(1)\n2\n"""\n'
+    long = layout.docstring("word " * 30 + "end.", [], "    ", opened=False)
+    assert max(map(len, long.splitlines())) <= layout.WIDTH
+    assert long.endswith('\n    """\n')
+
+
+def test_another_beginning_says_the_same():
+    dice = random.Random(0)
+    found = {layout.begun_otherwise("Return True if n is even.", dice) for _ in range(100)}
+    assert found == {beginning + "n is even." for beginning in layout.BEGINNINGS[0]}
+    assert layout.begun_otherwise("Swap them.", dice) == "Swap them."
