@@ -13,12 +13,22 @@ from pathlib import Path
 from evaluation.figures import PLOTS
 from evaluation.held_out import HeldOutError
 from evaluation.result_files import RESULTS, ResultError, describe, save_result, shown_path
+from model.architecture.config import ConfigError
 from pretraining.checkpoint import CheckpointError, TrainedModel
 from pretraining.device import DeviceError
 from pretraining.generate import load
+from pretraining.sampling import SamplingError
 from tokenizer.bpe import TokenizerError
 
-EXPLAINED = (CheckpointError, DeviceError, HeldOutError, ResultError, TokenizerError)
+EXPLAINED = (
+    CheckpointError,
+    ConfigError,
+    DeviceError,
+    HeldOutError,
+    ResultError,
+    SamplingError,
+    TokenizerError,
+)
 
 
 @dataclass(frozen=True)
