@@ -7,6 +7,7 @@ from itertools import chain, zip_longest
 from evaluation.tasks.exercises import Exercise
 from evaluation.tasks.hidden_tests import Case
 from evaluation.tasks.inputs import KINDS, draw_arguments, parts_of
+from evaluation.tasks.layout import stable
 from evaluation.tasks.templates import TaskError
 
 HIDDEN, SHOWN, DRAWN = 24, 4, 300
@@ -16,7 +17,7 @@ PROBES = 60
 
 def draw_cases(exercise: Exercise, count: int, dice: random.Random) -> list[Case]:
     """Random cases, no two of the same arguments."""
-    drawn = {repr(arguments): arguments for arguments in (exercise.draw(dice) for _ in range(count))}
+    drawn = {stable(arguments): arguments for arguments in (exercise.draw(dice) for _ in range(count))}
     return [Case(arguments, exercise.reference(arguments)) for arguments in drawn.values()]
 
 
@@ -45,11 +46,11 @@ def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], l
     Raises TaskError where a trivial answer would do for most of them.
     """
     drawn = draw_cases(exercise, DRAWN, dice)
-    edges = {repr(case.arguments): case for case in (*edge_cases(exercise, dice), *at_constants(exercise, drawn))}
+    edges = {stable(case.arguments): case for case in (*edge_cases(exercise, dice), *at_constants(exercise, drawn))}
     by_outcome: dict[str, list[Case]] = {}
     for case in drawn:
-        if repr(case.arguments) not in edges:
-            by_outcome.setdefault(repr(case.outcome), []).append(case)
+        if stable(case.arguments) not in edges:
+            by_outcome.setdefault(stable(case.outcome), []).append(case)
     in_turn = [case for turn in zip_longest(*by_outcome.values()) for case in turn if case]
     parts = [[case for case in in_turn if _answers_itself(case) is trivial] for trivial in (False, True)]
     in_turn = [case for turn in zip_longest(*parts) for case in turn if case]
@@ -65,15 +66,15 @@ def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], l
 
 def _answers_itself(case: Case) -> bool:
     """Whether the answer is one of the arguments as it is."""
-    return any(repr(argument) == repr(case.outcome) for argument in case.arguments)
+    return any(stable(argument) == stable(case.outcome) for argument in case.arguments)
 
 
 def trivial_share(cases: Sequence[Case]) -> float:
     """In how many cases the best of the trivial answers is right: a constant, or an argument as it is."""
-    outcomes = [repr(case.outcome) for case in cases]
+    outcomes = [stable(case.outcome) for case in cases]
     best = max(map(outcomes.count, outcomes))
     for place in range(max(len(case.arguments) for case in cases)):
-        best = max(best, sum(repr(case.arguments[place]) == repr(case.outcome) for case in cases))
+        best = max(best, sum(stable(case.arguments[place]) == stable(case.outcome) for case in cases))
     return best / len(cases)
 
 
@@ -89,4 +90,4 @@ def fingerprint(exercise: Exercise) -> tuple | None:
     dice = random.Random(f"probes {kinds}")
     edges = ((edge,) for edge in KINDS[kinds[0]].edges) if len(kinds) == 1 else ()
     probes = chain((draw_arguments(template.parameters, (), dice) for _ in range(PROBES)), edges)
-    return template.manner, kinds, tuple(repr(exercise.reference(probe)) for probe in probes)
+    return template.manner, kinds, tuple(stable(exercise.reference(probe)) for probe in probes)

@@ -14,6 +14,7 @@ from evaluation.tasks.cases import choose_cases
 from evaluation.tasks.chains import DEEPEST, draw_chain
 from evaluation.tasks.exercises import COMPOSITION, CONSTANTS, FAMILY, SIDES, TRAINING, WORDING, Exercise, fill
 from evaluation.tasks.hidden_tests import Case
+from evaluation.tasks.layout import stable
 from evaluation.tasks.steps import START, read_steps
 from evaluation.tasks.templates import HELD_OUT_FAMILIES, TaskError, Template, read_families
 
@@ -124,5 +125,5 @@ def draw_tasks(count: int, seed: int = 0) -> list[Task]:
 
 def digest(tasks: Sequence[Task]) -> str:
     """A sha256 that tells these tasks and their hidden cases from any others: scores compare only where it is equal."""
-    text = "\n".join(f"{task.id}\n{task.prompt}\n{task.cases!r}" for task in tasks)
+    text = "\n".join(f"{task.id}\n{task.prompt}\n{stable([*task.cases])}" for task in tasks)
     return hashlib.sha256(text.encode()).hexdigest()

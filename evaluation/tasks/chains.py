@@ -71,7 +71,7 @@ def is_poor(steps: Sequence[Step], constants: Mapping[str, object]) -> bool:
 
     def answers(kept: list[Step]) -> list[str]:
         function = eval(f"lambda value: {string.Template(one_expression(kept, 'value')).substitute(known)}")
-        return [repr(function(probe)) for probe in probes]
+        return [layout.stable(function(probe)) for probe in probes]
 
     whole = answers(parts)
     if len(set(whole)) == 1:

@@ -102,7 +102,7 @@ class Exercise:
         if self.layout != "example" or self.template.manner != "returns":
             return []
         lines = [
-            f">>> {self.name}({', '.join(map(layout.literal, case.arguments))})\n{case.outcome!r}"
+            f">>> {self.name}({', '.join(map(layout.literal, case.arguments))})\n{layout.stable(case.outcome)}"
             for case in examples
             if case.outcome is not None and not isinstance(case.outcome, type)
         ]

@@ -33,10 +33,21 @@ def begun_otherwise(text: str, dice: random.Random) -> str:
     return text
 
 
+def stable(value: object) -> str:
+    """The same as `repr`, but a set in order: its own depends on how this run of Python hashes strings."""
+    if isinstance(value, set) and value:
+        return f"{{{', '.join(map(stable, sorted(value)))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(stable, value))}]"
+    if isinstance(value, tuple) and len(value) > 1:
+        return f"({', '.join(map(stable, value))})"
+    return f"({stable(value[0])},)" if isinstance(value, tuple) and value else repr(value)
+
+
 def literal(value: object) -> str:
     """A value as code has it."""
     plain = isinstance(value, str) and value.isprintable() and not set(value) & set("\"'\\")
-    return f'"{value}"' if plain else repr(value)
+    return f'"{value}"' if plain else stable(value)
 
 
 def rename(text: str, names: Mapping[str, str]) -> str:

@@ -22,6 +22,14 @@ def test_literals_are_read_back(value, text):
 
 
 @pytest.mark.parametrize(
+    "value", [{"b", "a", "c"}, [{"b", "a"}, set()], ({"y", "x"}, 1), ({"y", "x"},), [], (), {"k": [1]}]
+)
+def test_values_are_shown_alike_in_every_run(value):
+    assert eval(layout.stable(value)) == value
+    assert layout.stable({"b", "a", "c"}) == "{'a', 'b', 'c'}"
+
+
+@pytest.mark.parametrize(
     ("values", "annotation"),
     [
         ([1, 2], "int"),
