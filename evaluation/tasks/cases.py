@@ -10,7 +10,7 @@ from evaluation.tasks.inputs import KINDS, draw_arguments, parts_of
 from evaluation.tasks.layout import stable
 from evaluation.tasks.templates import TaskError
 
-HIDDEN, SHOWN, DRAWN = 24, 4, 300
+HIDDEN, SHOWN, DRAWN = 24, 4, 200
 MOST_TRIVIAL = 0.8  # of the hidden cases may have one and the same answer, or an argument as the answer
 PROBES = 60
 
@@ -30,13 +30,9 @@ def at_constants(exercise: Exercise, cases: Sequence[Case]) -> list[Case]:
 
 def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
     """Cases in which one argument is a value at which solutions often fail."""
-    cases = []
-    for place, kind in enumerate(exercise.template.parameters.values()):
-        for edge in KINDS[kind].edges if not exercise.template.class_name else ():
-            arguments = list(exercise.draw(dice))
-            arguments[place] = edge
-            cases.append(Case(tuple(arguments), exercise.reference(tuple(arguments))))
-    return cases
+    kinds = {**exercise.template.class_parameters, **exercise.template.parameters}
+    drawn = [exercise.draw(dice, {name: edge}) for name, kind in kinds.items() for edge in KINDS[kind].edges]
+    return [Case(arguments, exercise.reference(arguments)) for arguments in drawn]
 
 
 def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], list[Case]]:

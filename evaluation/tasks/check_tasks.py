@@ -20,7 +20,7 @@ from evaluation.sandbox.pool import Job, Limits, Sandbox, SandboxBroken, Sandbox
 from evaluation.statistics import share_with_interval
 from evaluation.tasks.catalogue import Task, digest, draw_tasks, evaluation_tasks
 from evaluation.tasks.templates import TaskError
-from evaluation.tasks.wrong_solutions import Wrong, more_cases, wrong_solutions
+from evaluation.tasks.wrong_solutions import TRIVIAL, Wrong, more_cases, wrong_solutions
 
 LIMITS = Limits(cpu_seconds=1)
 MORE_CASES = 300  # on which a wrong solution that passed has to do as the reference does, to count as no wrong one
@@ -70,20 +70,27 @@ def failing_references(sandbox: Sandbox, tasks: Sequence[Task]) -> list[str]:
 
 
 def try_wrong_solutions(sandbox: Sandbox, wrongs: Sequence[Wrong]) -> tuple[dict[str, Tally], dict[str, Tally], list]:
-    """Tallies by family and by kind of mistake, and the wrong solutions that were let through."""
+    """Tallies by family and by kind of mistake, and the wrong solutions that were let through.
+
+    Trivial answers are many and easily refused: they would make the families' shares look better than they are.
+    """
     families, kinds = defaultdict(Tally), defaultdict(Tally)
+
+    def tallies_of(wrong: Wrong) -> list[Tally]:
+        return [kinds[wrong.kind]] + [families[wrong.task.family]] * (wrong.kind != TRIVIAL)
+
     passed, let_through = [], []
     jobs = (wrong.task.exercise.subject.job(wrong.source, wrong.task.cases) for wrong in wrongs)
     for wrong, verdict in zip(wrongs, judge(sandbox, jobs, len(wrongs), "wrong solutions"), strict=True):
         if verdict.is_pass:
             passed.append(wrong)
             continue
-        for tally in (families[wrong.task.family], kinds[wrong.kind]):
+        for tally in tallies_of(wrong):
             tally.refused += 1
             tally.answered += verdict.verdict == "wrong"
     jobs = (wrong.task.exercise.subject.job(wrong.source, more_cases(wrong.task, MORE_CASES)) for wrong in passed)
     for wrong, verdict in zip(passed, judge(sandbox, jobs, len(passed), "those that passed"), strict=True):
-        for tally in (families[wrong.task.family], kinds[wrong.kind]):
+        for tally in tallies_of(wrong):
             tally.equivalent += verdict.is_pass
             tally.let_through += not verdict.is_pass
         if not verdict.is_pass:
@@ -119,10 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
+    trivial = kinds.pop(TRIVIAL)
     for title, tallies in (("by family", families), ("by kind of mistake", kinds)):
         print(f"\nWrong solutions, {title}\n{HEAD}")
         print("\n".join(tallies[name].row(name) for name in sorted(tallies)))
-    print(total_of(families.values()).row("all"))
+        print(total_of(tallies.values()).row("all"))
+    print(trivial.row("beside them: trivial"))
     for wrong, verdict in let_through[:SHOWN]:
         print(f"\nlet through: {wrong.task.id} ({wrong.kind}): {verdict.detail}\n{wrong.source}")
     return 1 if failing else 0

@@ -8,9 +8,10 @@ import random
 import re
 import string
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from evaluation.tasks import layout
 from evaluation.tasks.hidden_tests import Case, Subject
@@ -22,6 +23,7 @@ WORDING, COMPOSITION, FAMILY = "unseen wording", "unseen composition", "unseen f
 SIDES = (TRAINING, CONSTANTS, WORDING, COMPOSITION, FAMILY)
 LAYOUTS = ("plain", "plain", "opened", "annotated", "example")
 CALLS = 3  # of a method, on each object
+ANNOTATED_BY = 40  # answers
 
 
 @dataclass(frozen=True)
@@ -50,22 +52,11 @@ class Exercise:
         return "    " if self.template.class_name else ""
 
     def prompt(self, examples: Sequence[Case]) -> str:
-        """What a model completes: what stands above, the line with `def`, the docstring."""
-        template = self.template
-        annotations = [KINDS[kind].annotation for kind in template.parameters.values()]
-        outcomes = [case.outcome for case in examples]
-        answer = layout.annotation_of(outcomes) if template.manner == "returns" else "None"
-        parameters = ["self"] * bool(template.class_name) + list(self.names.values())
-        shown = self.layout == "annotated" and template.manner != "class"
-        head = layout.signature(self.name, parameters, annotations, answer if shown else "")
-        return (
-            self._above()
-            + self.indentation
-            + head
-            + layout.docstring(
-                self.text, self._shown(examples), self.indentation + "    ", opened=self.layout == "opened"
-            )
-        )
+        """What a model completes: what stands above, the line with `def`, the docstring, perhaps with examples."""
+        inner, opened = self.indentation + "    ", self.layout == "opened"
+        annotated = self.layout == "annotated" and not self.template.class_name
+        head = self._signature(self._answer_annotation() if annotated else "")
+        return self._above() + head + layout.docstring(self.text, self._shown(examples), inner, opened=opened)
 
     def body(self, number: int = 0) -> str:
         """One of the ways to write it, as it stands behind the prompt."""
@@ -73,25 +64,35 @@ class Exercise:
         return textwrap.indent(text, self.indentation + "    ") + "\n"
 
     @cached_property
-    def reference(self):
-        """The trusted function from arguments to outcome."""
-        head = layout.signature(self.name, ["self"] * bool(self.indentation) + list(self.names.values()), (), "")
-        return self.subject.program(self._above() + self.indentation + head + self.body())
+    def reference(self) -> Callable[[tuple], object]:
+        """The trusted function from arguments to their outcome."""
+        return self.subject.program(self._above() + self._signature() + self.body())
 
-    def draw(self, dice: random.Random) -> tuple:
-        """Arguments to try it on."""
+    def draw(self, dice: random.Random, given: Mapping[str, object] = MappingProxyType({})) -> tuple:
+        """Arguments to try it on; those of some parameters may be given."""
         constants = tuple(self.constants.values())
         template = self.template
         if not template.class_name:
-            return draw_arguments(template.parameters, constants, dice)
-        made = draw_arguments(template.class_parameters, constants, dice)
+            return draw_arguments(template.parameters, constants, dice, given)
+        made = draw_arguments(template.class_parameters, constants, dice, given)
         near = (*constants, *parts_of(made))
-        return made, [draw_arguments(template.parameters, near, dice) for _ in range(CALLS)]
+        return made, [draw_arguments(template.parameters, near, dice, given) for _ in range(CALLS)]
 
     def _above(self) -> str:
-        return self._filled(self.template.above) + ("\n" * (1 if self.template.class_name else 2)) * bool(
-            self.template.above
-        )
+        blank_lines = "\n" if self.template.class_name else "\n\n"
+        return self._filled(self.template.above) + blank_lines if self.template.above else ""
+
+    def _signature(self, answer: str = "") -> str:
+        """The line with `def`, annotated where the annotation of the answer is given."""
+        annotations = [KINDS[kind].annotation for kind in self.template.parameters.values()]
+        parameters = ["self"] * bool(self.template.class_name) + list(self.names.values())
+        return self.indentation + layout.signature(self.name, parameters, annotations, answer)
+
+    def _answer_annotation(self) -> str:
+        """What the answers to some random arguments are."""
+        dice = random.Random(0)
+        outcomes = [self.reference(self.draw(dice)) for _ in range(ANNOTATED_BY)]
+        return layout.annotation_of(outcomes) if self.template.manner == "returns" else "None"
 
     def _filled(self, text: str) -> str:
         known = {name: layout.literal(value) for name, value in self.constants.items()}

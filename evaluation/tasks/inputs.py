@@ -8,6 +8,7 @@ import random
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 Draw = Callable[[random.Random, Sequence[object]], object]
 MOST_NEAR = 60  # parts of earlier arguments that a draw may lean towards
@@ -142,8 +143,8 @@ POINT = paired(whole(-9, 9), whole(-9, 9))
 SPAN = listed(whole(0, 20), 2, 2, kind=lambda ends: tuple(sorted(ends)))
 KINDS = {
     "integer": Kind("int", ("n", "number", "value", "x"), INTEGER, (0, 1, -1)),
-    "natural": Kind("int", ("n", "number", "value", "count"), NATURAL, (0, 1, 2)),
-    "positive": Kind("int", ("n", "number", "value"), whole(1, 60), (1, 2)),
+    "natural": Kind("int", ("n", "number", "value", "count"), NATURAL, (0, 1, 2, 4)),
+    "positive": Kind("int", ("n", "number", "value"), whole(1, 60), (1, 2, 4)),
     "small": Kind("int", ("n", "k", "count", "size"), SMALL, (0, 1)),
     "times": Kind("int", ("n", "count", "times", "size"), whole(1, 6), (1,)),
     "large": Kind("int", ("n", "number", "value"), either(whole(0, 99999), whole(0, 300)), (0, 10, 100)),
@@ -195,12 +196,17 @@ KINDS = {
 }  # fmt: skip
 
 
-def draw_arguments(parameters: Mapping[str, str], constants: Sequence[object], dice: random.Random) -> tuple:
-    """Arguments for parameters of these kinds (name: kind), for a task with these constants."""
+def draw_arguments(
+    parameters: Mapping[str, str],
+    constants: Sequence[object],
+    dice: random.Random,
+    given: Mapping[str, object] = MappingProxyType({}),
+) -> tuple:
+    """Arguments for parameters of these kinds (name: kind), for a task with these constants; some may be given."""
     near: list[object] = list(constants)
     arguments = []
-    for kind in parameters.values():
-        arguments.append(KINDS[kind].draw(dice, near))
+    for name, kind in parameters.items():
+        arguments.append(given[name] if name in given else KINDS[kind].draw(dice, near))
         near += parts_of(arguments[-1])[:MOST_NEAR]
     return tuple(arguments)
 

@@ -37,11 +37,10 @@ def stable(value: object) -> str:
     """The same as `repr`, but a set in order: its own depends on how this run of Python hashes strings."""
     if isinstance(value, set) and value:
         return f"{{{', '.join(map(stable, sorted(value)))}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(stable, value))}]"
-    if isinstance(value, tuple) and len(value) > 1:
-        return f"({', '.join(map(stable, value))})"
-    return f"({stable(value[0])},)" if isinstance(value, tuple) and value else repr(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(part, (list, tuple, set)) for part in value):
+        inner = ", ".join(map(stable, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
 
 
 def literal(value: object) -> str:
@@ -78,8 +77,10 @@ def annotation_of(values: Sequence[object]) -> str:
     """What all of these values are, as an annotation."""
     names = sorted({_name_of(value) for value in values if value is not None and not isinstance(value, type)})
     names = [name for name in names if not any(other.startswith(f"{name}[") for other in names)]
-    known = " | ".join(names) if len(names) == 1 else "object"
-    return f"{known} | None" if None in values and names else known if names else "None"
+    if not names:
+        return "None"
+    known = "float" if names == ["float", "int"] else names[0] if len(names) == 1 else "object"
+    return f"{known} | None" if None in values else known
 
 
 def _name_of(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from evaluation.tasks.cases import draw_cases
 from evaluation.tasks.catalogue import Task
 from evaluation.tasks.hidden_tests import Case
+from evaluation.tasks.layout import stable
 from evaluation.tasks.mutants import mutants
 
 NEIGHBOURS = 4  # other tasks whose solution is tried
@@ -56,9 +57,11 @@ def _translated(other: Task, task: Task) -> str:
 
 
 def _trivial_bodies(task: Task) -> list[str]:
-    answers = [repr(case.outcome) for case in task.cases if not isinstance(case.outcome, type)]
-    often = max(answers, key=answers.count)
-    values = ["None", "True", "False", "0", "1", '""', "[]", *task.exercise.names.values(), often]
+    """Bodies that compute nothing; where what is returned counts, also the most frequent answer."""
+    returned = [case.outcome for case in task.cases if task.exercise.template.manner == "returns"]
+    answers = [stable(outcome) for outcome in returned if not isinstance(outcome, type)]
+    often = [max(answers, key=answers.count)] if answers else []
+    values = ["None", "True", "False", "0", "1", '""', "[]", *task.exercise.names.values(), *often]
     return [f"return {value}" for value in dict.fromkeys(values)]
 
 

@@ -40,7 +40,8 @@ def test_values_are_shown_alike_in_every_run(value):
         ([[]], "list"),
         ([{"a": [1]}], "dict[str, list[int]]"),
         ([(1, 2)], "tuple[int, int]"),
-        ([1, 2.5], "object"),
+        ([1, 2.5], "float"),
+        ([1, "a"], "object"),
         ([1, ValueError], "int"),
     ],
 )
