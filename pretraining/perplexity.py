@@ -20,3 +20,8 @@ def band(value: float) -> str:
     These bands are for this project's tokenizer of 8,192 tokens; other tokenizers shift them (bits per byte compare).
     """
     return next(word for limit, word in BANDS if value < limit or limit == math.inf)
+
+
+def shown(value: float) -> str:
+    """A perplexity as people read it: one decimal, and a power of ten once that would be a row of digits."""
+    return f"{value:.1f}" if value < 1e6 else f"{value:.0e}"

@@ -9,6 +9,7 @@ import argparse
 import difflib
 import math
 from pathlib import Path
+from typing import NoReturn
 
 from pretraining.schedule import SCHEDULES
 
@@ -126,10 +127,19 @@ def read_settings(config: dict, arguments: list[str] | None = None, description:
     return settings
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a flag in one line, as everything else that is wrong with a setting."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise SettingsError instead of printing all flags and leaving."""
+        raise SettingsError(f"{message}. All flags: --help")
+
+
 def _parser(description: str) -> argparse.ArgumentParser:
     """One flag for each key, spelt with underscores or hyphens; the defaults shown are those of CONFIG."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description=description,
+        allow_abbrev=False,  # --max_step would be taken for --max_steps, and --log for one of two
         epilog="The settings and when to change them are explained at the top of pretraining/train_improved.py.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

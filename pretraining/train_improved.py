@@ -62,6 +62,7 @@ from model.architecture.config import ConfigError
 from pretraining.checkpoint import CheckpointError
 from pretraining.device import DeviceError
 from pretraining.lock import FolderLock, LockError
+from pretraining.perplexity import shown
 from pretraining.preparation import introduce, open_run
 from pretraining.processes import Processes
 from pretraining.run import TIMED_STEPS, Run, TrainingFailed
@@ -197,7 +198,7 @@ def record_loss(run: Run, bar: tqdm) -> None:
     bar.set_postfix_str(speed)
     if run.processes.is_main:
         tqdm.write(
-            f"Step {entry['step']}: loss = {entry['loss']:.3f}, ppl = {entry['perplexity']:.1f}, "
+            f"Step {entry['step']}: loss = {entry['loss']:.3f}, ppl = {shown(entry['perplexity'])}, "
             f"lr = {entry['learning_rate']:.1e}" + (f", {speed}" if bar.disable else "")
         )
 
@@ -207,12 +208,25 @@ def record_validation(run: Run) -> bool:
     entry, better = run.validate()
     run.log.add("validation", entry)
     parts = [
-        f"{name} loss = {result['loss']:.3f}, ppl = {result['perplexity']:.1f}, {result['bits_per_byte']:.3f} bits/byte"
+        f"{name} loss = {result['loss']:.3f}, ppl = {shown(result['perplexity'])}, "
+        f"{result['bits_per_byte']:.3f} bits/byte"
         for name, result in entry.items()
         if name != "step"
     ]
     tqdm.write(f"Step {run.step}: " + " | ".join(parts) + (" (best)" if better else ""))
+    warn_if_diverged(run)
     return better
+
+
+def warn_if_diverged(run: Run) -> None:
+    """Say so when held-out text is predicted worse than before the first step: such a run seldom comes back."""
+    name = run.data.held_out[0].name
+    first, last = (run.log.content["validation"][place].get(name, {}).get("loss", 0.0) for place in (0, -1))
+    if last > first + 0.5:
+        tqdm.write(
+            f"[Training] The loss on {name} is {last:.3g} and was {first:.3g} at the start: this run has diverged. "
+            f"Stop it and try --learning_rate {run.settings['learning_rate'] / 3:.1e} --resume none"
+        )
 
 
 def tell_expected_end(run: Run) -> None:

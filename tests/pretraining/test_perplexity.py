@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import band, perplexity, shown
 
 
 def test_perplexity_is_e_to_the_loss_and_never_overflows():
@@ -22,3 +22,9 @@ def test_the_bands_are_those_of_the_first_readme(value, word):
 
 def test_an_infinite_perplexity_has_a_word_too():
     assert band(math.inf) == "poor"
+
+
+def test_a_perplexity_is_never_a_row_of_digits():
+    """A run that diverges would else fill the screen with three hundred of them."""
+    assert shown(42.35) == "42.4" and shown(8696.3) == "8696.3"
+    assert shown(perplexity(478_061.0)) == "1e+304"

@@ -250,6 +250,14 @@ def test_nan_first_seen_on_held_out_text_fails_as_well(place, monkeypatch, capsy
     assert "stopped being a finite number" in capsys.readouterr().err
 
 
+def test_a_run_that_has_become_worse_than_untrained_is_told(place, capsys):
+    """At fifty times the right rate the loss stays finite: nothing else would say what is wrong."""
+    assert main(flags(place, max_steps=12, learning_rate=50)) == 0
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
+    assert "this run has diverged" in said and "--learning_rate 1.7e+01" in said
+
+
 def test_a_run_of_a_fixed_time_can_be_lengthened_by_steps(place, capsys):
     timed = {"max_minutes": 0.05, "max_steps": 5000, "eval_interval": 10}
     assert main(flags(place, **timed)) == 0
