@@ -146,17 +146,14 @@ def held(workers: list[Worker]) -> dict[str, dict[str, int | None]] | None:
 
 def descendants(process: int) -> Iterator[int]:
     """All processes that stem from one, parents first."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it has ended meanwhile
-    family = [process]
-    for one in family:
-        family += sorted(number for number, parent in parents.items() if parent == one)
-    yield from family[1:]
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = listed.read_text(encoding="ascii").split()
+        except OSError:
+            continue  # it has ended meanwhile
+        for child in map(int, children):
+            yield child
+            yield from descendants(child)
 
 
 def _memory(process: int) -> int:

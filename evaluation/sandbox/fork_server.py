@@ -53,6 +53,8 @@ GRACE = 0.05  # seconds that a child which has closed its channel gets to end by
 
 
 def main() -> None:
+    if sys.platform == "linux":
+        linux.fix_addresses()
     settings = json.loads(sys.argv[1])
     control = socket.socket(fileno=0)
     parties.reset_signals()
@@ -84,6 +86,8 @@ def main() -> None:
 def prepare(settings: dict) -> Walls:
     """The walls of this system."""
     memory_bytes = settings["memory_bytes"]
+    if sys.platform == "linux":
+        linux.adopt_orphans()
     if settings["unsandboxed"]:
         return allowance.limits_alone(memory_bytes)
     if sys.platform == "darwin":

@@ -1,8 +1,8 @@
 """The judge: owns the tests, calls the program as if it were far away, and compares what comes back.
 
-A process of its own, started by parties.py with its channel to the pool as descriptor 0, because a test handles hostile
-values; it limits itself. The program sees calls and nothing else of a test, so all that it can forge is an answer, and
-a right answer is a pass.
+A process of its own, because a test handles hostile values; it limits itself. Started by parties.py with its channels
+to the pool and to the fork server. The program sees calls and nothing else of a test, so all that it can forge is an
+answer, and a right answer is a pass.
 """
 
 import sys
@@ -128,7 +128,7 @@ class Judge:
         random.seed(0)  # a test that draws numbers draws the same ones for each program
         try:
             check = None if job["cases"] else load_check(job)
-        except Exception as error:
+        except BaseException as error:
             detail = f"the test itself can not be loaded: {type(error).__name__}: {brief(error)}"
             return result | {"verdict": "invalid-test", "detail": detail}
         started = time.monotonic()
@@ -211,13 +211,14 @@ def final_verdict(verdict: str, ended: str, report: dict, cpu_seconds: int) -> s
 def main() -> None:
     """Judge what the pool sends until it closes the channel."""
     settings = json.loads(sys.argv[1])
-    pool, control = socket.socket(fileno=os.dup(0)), socket.socket(fileno=settings["control"])
+    pool, control = socket.socket(fileno=os.dup(0)), socket.socket(fileno=os.dup(1))
     parties.reset_signals()
     try:
         description = wire.receive_frame(control, time.monotonic() + START_SECONDS)
     except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError) as error:
         description = {"failed": f"the fork server did not start ({type(error).__name__})"}
     parties.be_quiet()
+    os.dup2(1, 0)  # a test that reads finds nothing
     with contextlib.suppress(OSError, ValueError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (OWN_MEMORY, OWN_MEMORY))
     judge = Judge(pool, control, settings["wall_seconds"])

@@ -25,6 +25,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS =
 CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 1 << 26, 1 << 27, 1 << 28, 1 << 29, 1 << 30
 CAPSET = {"x86_64": 126, "aarch64": 91}
 CAPABILITY_VERSION = 0x20080522
+ASK_PERSONALITY, ADDR_NO_RANDOMIZE = 0xFFFFFFFF, 0x0040000
 
 
 def _check(result: int, what: str) -> int:
@@ -122,6 +123,22 @@ def enter_namespaces() -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def adopt_orphans() -> None:
+    """What a child leaves behind becomes a child of this process, which can then end it."""
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def fix_addresses() -> None:
+    """Start this script again without random addresses, where that is not refused.
+
+    Sets of objects are ordered by their addresses, and so is None in one (before Python 3.12): without this a program
+    could be right in one run and wrong in the next.
+    """
+    current = libc.personality(ASK_PERSONALITY)
+    if len(sys.argv) == 2 and current >= 0 and libc.personality(current | ADDR_NO_RANDOMIZE) >= 0:
+        os.execv(sys.executable, [*sys.orig_argv, "with fixed addresses"])
+
+
 # -- all together ------------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +176,6 @@ def prepare(memory_bytes: int, *, namespaces: bool = True, landlock: bool = True
             layers["namespaces"] = "on"
         except OSError as error:
             layers["namespaces"] = f"not offered: {error}"
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     rules = None
     if landlock:
         try:

@@ -21,8 +21,10 @@ ENVIRONMENT = {
 NEEDED_TO_START = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # by a Python whose own library lies somewhere else
 
 
-def start(script: str, settings: dict, channel: socket.socket, *passed: socket.socket) -> subprocess.Popen:
-    """Start a script of this folder with `channel` as its descriptor 0; what is `passed` on keeps its number.
+def start(
+    script: str, settings: dict, channel: socket.socket, second_channel: socket.socket | None = None
+) -> subprocess.Popen:
+    """Start a script of this folder with `channel` as its descriptor 0, and a second one as 1 where there is one.
 
     A session of its own: Ctrl-C and Ctrl-Z are for the user's script, and the parties end when it does.
     """
@@ -38,9 +40,8 @@ def start(script: str, settings: dict, channel: socket.socket, *passed: socket.s
             json.dumps(settings),
         ],
         stdin=channel,
-        stdout=subprocess.DEVNULL,
+        stdout=second_channel or subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        pass_fds=[one.fileno() for one in passed],
         env=ENVIRONMENT | kept,
         cwd="/",
         start_new_session=True,
@@ -57,7 +58,10 @@ def reset_signals() -> None:
 
 def be_quiet() -> None:
     """Said by a party that is up: nobody reads its stderr any more, and a pipe that nobody reads blocks when full."""
-    os.dup2(1, 2)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.close(null)
 
 
 def last_words(process: subprocess.Popen) -> str:

@@ -126,8 +126,7 @@ class Worker:
         try:
             with to_pool, to_server, to_judge:
                 self.processes.append(parties.start("fork_server.py", settings, to_judge))
-                known = settings | {"control": to_server.fileno()}
-                self.processes.append(parties.start("judge.py", known, to_pool, to_server))
+                self.processes.append(parties.start("judge.py", settings, to_pool, to_server))
             self.description = wire.receive_frame(self.channel, time.monotonic() + 2 * START_SECONDS)
         except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError, OSError) as error:
             self.description = {"failed": f"the sandbox did not start: {error or type(error).__name__}"}
@@ -168,7 +167,7 @@ class Worker:
         except wire.ChannelClosed:
             self.close()
         if self.processes[1].returncode == -signal.SIGALRM:
-            return Verdict("timeout", detail="what it answered held up the test", by_wall=True)
+            return Verdict("timeout", detail="what it answered held up the test")
         return Verdict("sandbox-error", detail="the judge is gone")
 
     @property

@@ -85,6 +85,14 @@ def probes(new: Path, port: int, parent: int, memory_bytes: int) -> list[Probe]:
     ]
 
 
+def temporary_folder() -> str:
+    """A folder in which everybody may write, as a rule; on a full disk Python finds none."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "/tmp"
+
+
 @contextmanager
 def listener() -> Iterator[int]:
     """A port of this machine at which somebody listens."""
@@ -97,7 +105,7 @@ def probe(worker: "Worker", memory_bytes: int, tell: Callable[[Probe, "Verdict"]
     from evaluation.sandbox.pool import Job, Verdict
 
     tried = Tried()
-    new = Path(tempfile.gettempdir(), f"sandbox-probe-{uuid.uuid4().hex}")
+    new = Path(temporary_folder(), f"sandbox-probe-{uuid.uuid4().hex}")
     with listener() as port:
         for one in probes(new, port, os.getpid(), memory_bytes):
             verdict = worker.judge(Job(one.source, "add", cases=(((2, 3), 5), ((10, -4), 6))), cpu_seconds=1)

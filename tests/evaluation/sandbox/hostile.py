@@ -2,7 +2,7 @@
 
     python -m tests.evaluation.sandbox.hostile '{"namespaces": false}'
 
-prints the verdicts as JSON; so a test can have them judged by another user or under another Python.
+prints the level and what went wrong as JSON; so a test can have them judged by another user or under another Python.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,11 @@ def programs(file: str) -> list[Program]:
     return found
 
 
+ALL = programs("attacks.txt") + programs("forgeries.txt")
+
+
 class Arena:
-    """A folder with a canary and a socket, a process that must live on, and a sandbox with one worker."""
+    """A folder with a canary and a socket, a process that must live on, and a sandbox."""
 
     def __init__(self, folder: Path, victim: int, canary: socket.socket, sandbox: Sandbox) -> None:
         self.folder, self.victim, self.socket, self.sandbox = folder, victim, canary, sandbox
@@ -72,8 +75,12 @@ class Arena:
             source = source.replace(word, str(meaning))
         return Job(source, "add", test=CHECK)
 
-    def judge(self, program: Program) -> Verdict:
-        return next(self.sandbox.judge([self.job(program.source)]))
+    def faults(self, program: Program, verdict: Verdict | None = None) -> list[str]:
+        """Run a program, where that has not been done, and say what is wrong with its verdict or its effects."""
+        verdict = verdict or next(self.sandbox.judge([self.job(program.source)]))
+        allowed = program.allowed_without_files if self.sandbox.description["level"] == "L1" else program.allowed
+        wrong = [] if verdict.verdict in allowed else [f"{verdict.verdict} ({verdict.detail}) is none of {allowed}"]
+        return [f"{program.name}: {fault}" for fault in wrong + self.damage(verdict)]
 
     def damage(self, verdict: Verdict) -> list[str]:
         """What a program has done that none may do."""
@@ -88,17 +95,11 @@ class Arena:
             found.append(f"the socket heard {self.socket.recv(100)!r}")
         if not _alive(self.victim):
             found.append("the victim is dead")
-        if verdict.strays or not self._at_rest():
-            found.append(f"{verdict.strays} strays, processes: {self._processes()} and not {self.processes}")
-        if verdict.seconds > LIMITS.wall + 1.5:
-            found.append(f"it took {verdict.seconds:.1f} s")
         if not (after := next(self.sandbox.judge([Job(RIGHT, "add", test=CHECK)]))).is_pass:
             found.append(f"the next right program: {after}")
+        if verdict.strays or not wait_until(lambda: len(self._processes()) == len(self.processes)):
+            found.append(f"{verdict.strays} strays; processes {self._processes()}, before {self.processes}")
         return found
-
-    def _at_rest(self) -> bool:
-        """Are the processes those that there were, once a worker that had to be replaced has been?"""
-        return len(self._processes()) == len(self.processes)
 
     def _processes(self) -> list[int]:
         return [number for worker in self.sandbox.workers for one in worker.processes
@@ -113,7 +114,7 @@ def _alive(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def arena(**settings: bool) -> Iterator[Arena]:
+def arena(workers: int = 1, **settings: bool) -> Iterator[Arena]:
     """Where programs are let loose. Raises SandboxUnavailable."""
     folder = Path(tempfile.mkdtemp(prefix="hostile"))
     folder.chmod(0o777)
@@ -125,7 +126,7 @@ def arena(**settings: bool) -> Iterator[Arena]:
             listening.bind(str(folder / "socket"))
             (folder / "socket").chmod(0o777)
             listening.setblocking(False)
-            with Sandbox(LIMITS, workers=1, **settings) as sandbox:
+            with Sandbox(LIMITS, workers=workers, **settings) as sandbox:
                 yield Arena(folder, victim.pid, listening, sandbox)
     finally:
         victim.kill()
@@ -133,7 +134,7 @@ def arena(**settings: bool) -> Iterator[Arena]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(true: object, seconds: float = 5.0) -> bool:
+def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Does something become true in time?"""
     deadline = time.monotonic() + seconds
     while not true() and time.monotonic() < deadline:
@@ -142,15 +143,9 @@ def wait_until(true: object, seconds: float = 5.0) -> bool:
 
 
 def main() -> None:
-    settings = json.loads(sys.argv[1])
-    slow = settings.pop("slow", False)
-    with arena(**settings) as place:
-        results = {"level": place.sandbox.description["level"]}
-        for program in programs("attacks.txt") + programs("forgeries.txt"):
-            if slow or not program.slow:
-                verdict = place.judge(program)
-                results[program.name] = [verdict.verdict, verdict.detail, place.damage(verdict)]
-    print(json.dumps(results))
+    with arena(**json.loads(sys.argv[1])) as place:
+        faults = [fault for program in ALL if not program.slow for fault in place.faults(program)]
+        print(json.dumps({"level": place.sandbox.description["level"], "faults": faults}))
 
 
 if __name__ == "__main__":
