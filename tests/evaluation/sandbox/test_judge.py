@@ -342,7 +342,7 @@ def test_the_same_program_gets_the_same_verdict_hashes_and_random_numbers(judge,
 import random, time, locale, os
 def state():
     random.shuffle(items := list(range(9)))
-    words = list({"one", "two", "three", "four", "five"})
+    words = list({"one", "two", "three", "four", "five"}), [str(thing) for thing in {None, int, 5, "x"}], hash(None)
     return [items, words, hash("x"), hash(b"y"), random.random(), time.tzname[0], os.getcwd(), sorted(os.environ)]
 """
     test = check("import random\nraise ValueError(repr((candidate(), random.random())))")
