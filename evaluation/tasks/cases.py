@@ -36,10 +36,9 @@ def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
 
 
 def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], list[Case]]:
-    """The hidden cases of an exercise, and others that may be shown: edges, the
-    constants and their neighbours, then as many different answers as can be.
+    """The hidden cases of an exercise, and others that may be shown.
 
-    Raises TaskError where a trivial answer would do for most of them.
+    Hidden are edges, the constants and their neighbours, then as many different answers as can be. Raises TaskError where a trivial answer would do for most of them.
     """
     drawn = draw_cases(exercise, DRAWN, dice)
     edges = {stable(case.arguments): case for case in (*edge_cases(exercise, dice), *at_constants(exercise, drawn))}
