@@ -38,25 +38,29 @@ def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
 def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], list[Case]]:
     """The hidden cases of an exercise, and others that may be shown.
 
-    Hidden are edges, the constants and their neighbours, then as many different answers as can be. Raises TaskError where a trivial answer would do for most of them.
+    Hidden are edges, the constants and their neighbours, then as many different answers as can be. Raises TaskError
+    where a trivial answer would do for most of them.
     """
     drawn = draw_cases(exercise, DRAWN, dice)
     edges = {stable(case.arguments): case for case in (*edge_cases(exercise, dice), *at_constants(exercise, drawn))}
+    others = _varied([case for case in drawn if stable(case.arguments) not in edges])
+    kept = list(edges.values())[: HIDDEN // 2]
+    left = HIDDEN - len(kept)
+    hidden, shown = kept + others[:left], others[left:][:SHOWN]
+    if (share := trivial_share(hidden)) > MOST_TRIVIAL:
+        name = f"{exercise.template.family}/{exercise.name}"
+        raise TaskError(f"{name}: a trivial answer is right in {share:.0%} of cases")
+    return hidden, shown or hidden[-SHOWN:]
+
+
+def _varied(cases: Sequence[Case]) -> list[Case]:
+    """Cases in an order in which their answers differ; every second one, where it can be, is not an argument as it is."""
     by_outcome: dict[str, list[Case]] = {}
-    for case in drawn:
-        if stable(case.arguments) not in edges:
-            by_outcome.setdefault(stable(case.outcome), []).append(case)
+    for case in cases:
+        by_outcome.setdefault(stable(case.outcome), []).append(case)
     in_turn = [case for turn in zip_longest(*by_outcome.values()) for case in turn if case]
     parts = [[case for case in in_turn if _answers_itself(case) is trivial] for trivial in (False, True)]
-    in_turn = [case for turn in zip_longest(*parts) for case in turn if case]
-    kept = list(edges.values())[: HIDDEN // 2]
-    hidden = kept + in_turn[: HIDDEN - len(kept)]
-    share = trivial_share(hidden)
-    if share > MOST_TRIVIAL:
-        raise TaskError(
-            f"{exercise.template.family}/{exercise.name}: a trivial answer is right in {share:.0%} of cases"
-        )
-    return hidden, in_turn[HIDDEN - len(kept) :][:SHOWN] or hidden[-SHOWN:]
+    return [case for turn in zip_longest(*parts) for case in turn if case]
 
 
 def _answers_itself(case: Case) -> bool:

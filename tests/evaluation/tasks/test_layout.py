@@ -5,6 +5,8 @@ import random
 import pytest
 
 from evaluation.tasks import layout
+from evaluation.tasks.exercises import TRAINING, fill
+from evaluation.tasks.templates import read_families
 
 
 def test_parameters_are_renamed_but_not_attributes():
@@ -68,3 +70,12 @@ def test_another_beginning_says_the_same():
     found = {layout.begun_otherwise("Return True if n is even.", dice) for _ in range(100)}
     assert found == {beginning + "n is even." for beginning in layout.BEGINNINGS[0]}
     assert layout.begun_otherwise("Swap them.", dice) == "Swap them."
+
+
+def test_parameters_get_other_names_but_two_of_a_kind_stay_a_pair():
+    """`add(a, n)` reads as if one were a count of something."""
+    templates = {template.key: template for template in read_families()}
+    drawn = [fill(templates[key], TRAINING, random.Random(seed)) for key in ("add", "square") for seed in range(30)]
+    names = {key: {tuple(e.names.values()) for e in drawn if e.template.key == key} for key in ("add", "square")}
+    assert names["add"] == {("a", "b")}
+    assert names["square"] == {("n",), ("number",), ("value",), ("x",)}
