@@ -27,16 +27,26 @@ class ResultError(ValueError):
 def describe(trained: TrainedModel, **more: object) -> dict:
     """The facts that say what a result is about: checkpoint, model, versions, machine; `more` is added."""
     return {
-        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "made": now(),
         "checkpoint": {"path": shown_path(trained.path), "sha256": file_sha256(trained.path), "step": trained.step},
         "parameters": trained.model.parameter_count(),
         "context_length": trained.context_length,
         "tokenizer_sha256": trained.tokenizer.sha256,
         "device": str(next(trained.model.parameters()).device),
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("torch", "tokenizers", "numpy")},
+        "versions": versions(),
         **more,
     }
+
+
+def now() -> str:
+    """The present in universal time, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that numbers may depend on."""
+    packages = {package: version(package) for package in ("torch", "tokenizers", "numpy")}
+    return {"python": platform.python_version()} | packages
 
 
 def shown_path(path: Path) -> str:

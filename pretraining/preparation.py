@@ -4,9 +4,11 @@ import math
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
@@ -21,7 +23,7 @@ from pretraining.training_log import TrainingLog
 from tokenizer.bpe import Tokenizer
 
 
-def open_run(settings: dict, processes: Processes) -> Run:
+def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelConfig], nn.Module] = GPT) -> Run:
     """Find out what to train on what, and whether it is new or goes on."""
     device, reason = _choose_device(settings, processes)
     resume = settings["resume"]
@@ -49,7 +51,7 @@ def open_run(settings: dict, processes: Processes) -> Run:
         print(f"[Device] {decided['threads']} threads, as before, so that every sum is the same")
         torch.set_num_threads(decided["threads"])
     torch.manual_seed(settings["seed"])
-    model = GPT(config)
+    model = make_model(config)
     if first_weights:
         model.load_state_dict(first_weights)
     run = Run(

@@ -54,11 +54,14 @@ import contextlib
 import datetime
 import io
 import signal
+from collections.abc import Callable
 
+from torch import nn
 from tqdm import tqdm
 
 from data.corpus import CorpusError
-from model.architecture.config import ConfigError
+from model.architecture.config import ConfigError, ModelConfig
+from model.architecture.model import GPT
 from pretraining.checkpoint import CheckpointError
 from pretraining.device import DeviceError
 from pretraining.lock import FolderLock, LockError
@@ -74,14 +77,17 @@ MINUTES_BETWEEN_SAVES = 10
 EXPLAINED = (SettingsError, ConfigError, CorpusError, TokenizerError, CheckpointError, DeviceError, LockError)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a training; returns the exit code: 0 done, 1 training failed, 2 it could not start, 128 + n stopped."""
+def main(arguments: list[str] | None = None, make_model: Callable[[ModelConfig], nn.Module] = GPT) -> int:
+    """Run a training; returns the exit code: 0 done, 1 training failed, 2 it could not start, 128 + n stopped.
+
+    Another model than ours can be trained the same way, for comparison: evaluation/nanogpt.py does.
+    """
     processes = None
     try:
         settings = read_settings(CONFIG, arguments, description=__doc__)
         processes = Processes(settings["device"])
         with contextlib.nullcontext() if processes.is_main else contextlib.redirect_stdout(io.StringIO()):
-            return train(settings, processes)
+            return train(settings, processes, make_model)
     except EXPLAINED as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -99,11 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
             processes.close()
 
 
-def train(settings: dict, processes: Processes) -> int:
+def train(settings: dict, processes: Processes, make_model: Callable[[ModelConfig], nn.Module]) -> int:
     """Prepare a run, take its steps, and leave checkpoints, a log and a curve behind."""
     lock = FolderLock(Path(settings["checkpoint_dir"])) if processes.is_main else None
     try:
-        run = open_run(settings, processes)
+        run = open_run(settings, processes, make_model)
         introduce(run)
         stop_signal = train_watchfully(run)
         run.log.set_status("finished" if stop_signal is None else "stopped")
