@@ -3,9 +3,9 @@
     python evaluation/nanogpt.py --preset nano       # our small size and its ten minutes
 
 GPT-2's block: LayerNorm, learned positions, one product for queries, keys and values, GELU, four times wider inside,
-the head tied to the embedding; AdamW over everything. What is not nanoGPT's own: no biases (its default for new models),
-and the schedule ends at zero where nanoGPT's ends at a tenth, which favours it a little. The flags are those of
-train_improved.py; scripts/compare_recipes.py sets it beside our presets.
+the head tied to the embedding; AdamW over everything. Two things are not as nanoGPT's GPT-2 run has them: there are no
+biases (its default for new models), and the schedule ends at zero instead of a tenth, which favours it a little. The
+flags are those of train_improved.py; scripts/compare_recipes.py sets it beside our presets.
 """
 
 import sys

@@ -87,7 +87,7 @@ WHOLE_NUMBERS = (
 NUMBERS = ("learning_rate", "weight_decay", "grad_clip", "dropout", "max_minutes")
 RESUME_WORDS = ("auto", "none", "last")  # anything else is a path
 MAY_BE_NONE = ("dropout", "max_minutes", "init_from")
-MAY_BE_ZERO = ("warmup_steps", "weight_decay", "grad_clip", "dropout", "seed")
+MAY_BE_ZERO = ("warmup_steps", "weight_decay", "grad_clip", "dropout", "seed", "max_minutes")  # 0 minutes: no limit
 PATHS = ("corpus_file", "config_path", "tokenizer_path", "checkpoint_dir", "log_path")
 TEXTS = (*PATHS, "device", "resume", "init_from")
 

@@ -22,7 +22,7 @@ CONFIG = {
     "config_path": "model/config/gpt_tiny_config.json",  # gpt_small_config.json: better, about twice as slow
     # How long
     "max_steps": 2500,  # 2,500 steps of 16 x 512 tokens = the 20,000 steps of 8 x 128 of the original recipe
-    "max_minutes": None,  # or a time: the number of steps is then fitted to this machine's speed
+    "max_minutes": None,  # or a time: the number of steps is then fitted to this machine's speed; 0: no limit
     "batch_size": 16,  # windows per step; halve it when memory runs out and double gradient_accumulation
     "block_size": 512,  # tokens the model sees at once; less is faster, but it forgets sooner
     "gradient_accumulation": 1,  # batches per step: the same step as a larger batch, in less memory
