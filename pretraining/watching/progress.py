@@ -55,4 +55,4 @@ def _seconds_left(run: dict, train: list[dict], step: int, last_step: int | None
         steps, spent = recent[-1]["step"] - recent[0]["step"], recent[-1]["seconds"] - recent[0]["seconds"]
         return (last_step - step) * spent / steps
     limit = run["settings"].get("max_minutes")
-    return None if limit is None else max(0.0, limit * 60 - seconds)
+    return max(0.0, limit * 60 - seconds) if limit else None
