@@ -9,6 +9,7 @@ from pathlib import Path
 
 MOST_DESCRIPTORS = 256
 STACK_BYTES = 8 << 20
+WATCH_SECONDS = 0.01  # between two looks at what no limit holds
 INSTALLED = ("site-packages", "dist-packages")
 
 

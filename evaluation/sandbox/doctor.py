@@ -19,7 +19,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-from evaluation.sandbox.pool import Job, Limits, Sandbox, SandboxUnavailable, Verdict, Worker, cores, explain
+from evaluation.sandbox.pool import (
+    Job,
+    Limits,
+    Sandbox,
+    SandboxBroken,
+    SandboxUnavailable,
+    Verdict,
+    Worker,
+    cores,
+    explain,
+)
 from evaluation.sandbox.probes import LEVELS, Probe, level_of, probe
 
 NOT_COVERED = {
@@ -59,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not examine(sandbox):
             return 1
         return 0 if not chosen.benchmark or benchmark(sandbox, max(chosen.programs, 1)) else 1
-    except OSError as error:
+    except (OSError, SandboxBroken, SandboxUnavailable) as error:
         print(f"error: the sandbox could not be looked at: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

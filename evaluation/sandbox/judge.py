@@ -11,7 +11,6 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: import from the repository root, not from this folder
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-import cmath
 import contextlib
 import json
 import os
@@ -23,28 +22,17 @@ import time
 from collections.abc import Callable
 
 from evaluation.sandbox import parties, wire
+from evaluation.sandbox.comparing import same
 from evaluation.sandbox.parties import OWN_SECONDS, START_SECONDS
 from evaluation.sandbox.session import Candidate, Ended, Session, SetupFailed
 
-OWN_MEMORY = 2 << 30  # bytes; what a program answers is at most wire.LARGEST_FRAME, what a test makes of it may be more
+# Of a test, for what it makes of answers: an answer is at most wire.LARGEST_FRAME, and may be slow to take apart.
+OWN_MEMORY = 2 << 30  # bytes
+OWN_CPU_SECONDS = 1.0
 LONGEST_DETAIL = 300
 
 
-# -- comparing ---------------------------------------------------------------------------------------------------------
-
-
-def same(answer: object, expected: object) -> bool:
-    """Equal and of the same type, all the way down; floats to nine digits, and nan is nan. All are plain data."""
-    if type(answer) is not type(expected):
-        return False
-    if isinstance(expected, (float, complex)):
-        both_nan = cmath.isnan(answer) and cmath.isnan(expected)
-        return both_nan or cmath.isclose(answer, expected, rel_tol=1e-9, abs_tol=1e-12)
-    if isinstance(expected, (list, tuple)):
-        return len(answer) == len(expected) and all(map(same, answer, expected))
-    if isinstance(expected, dict):
-        return answer.keys() == expected.keys() and all(same(answer[key], expected[key]) for key in expected)
-    return answer == expected
+# -- one test ----------------------------------------------------------------------------------------------------------
 
 
 def run_cases(session: Session, candidate: Candidate, result: dict) -> str:
@@ -94,7 +82,7 @@ def verdict_of(error: BaseException, session: Session) -> str:
     raised, name = session.raised
     if error is raised:
         return "memory" if name == "MemoryError" else f"error:{name}"
-    return "invalid-test" if isinstance(error, wire.WireError) else "wrong"
+    return "wrong"
 
 
 def brief(value: object) -> str:
@@ -150,13 +138,12 @@ class Judge:
                 socket.send_fds(self.control, [bytes([job["cpu_seconds"]])], [theirs.fileno()])
             try:
                 session.start()
-                # Nothing can catch this alarm or sleep through it: it ends a judge that a test or an answer holds up.
-                signal.setitimer(signal.ITIMER_REAL, self.wall_seconds + OWN_SECONDS)
+                set_alarms(self.wall_seconds + OWN_SECONDS, OWN_CPU_SECONDS)
                 result["verdict"] = self._run(session, result, check)
             except SetupFailed as error:
                 result |= {"verdict": "sandbox-error", "detail": str(error)}
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                set_alarms(0, 0)
         report = self._end_program(wait=session.ended == "closed")
         if report is None and session.process and sys.platform == "darwin":
             with contextlib.suppress(OSError):  # Linux ends a child whose fork server has died
@@ -188,6 +175,12 @@ class Judge:
             return wire.receive_frame(self.control, time.monotonic() + START_SECONDS)
         except (OSError, wire.ChannelClosed, wire.DeadlinePassed, wire.WireError):
             return None
+
+
+def set_alarms(seconds: float, cpu_seconds: float) -> None:
+    """End this judge when a test or an answer holds it up: nothing can catch these alarms or sleep through them."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
 
 
 def final_verdict(verdict: str, ended: str, report: dict, cpu_seconds: int) -> str:

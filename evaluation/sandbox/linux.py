@@ -10,13 +10,15 @@ import errno
 import os
 import platform
 import resource
+import select
 import signal
+import socket
 import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.sandbox.allowance import LIMITS, Walls, limit, readable_paths
+from evaluation.sandbox.allowance import LIMITS, WATCH_SECONDS, Walls, limit, readable_paths
 from evaluation.sandbox.seccomp import ARCHITECTURES, Filter, filter_program
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -26,6 +28,7 @@ CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 1 << 26,
 CAPSET = {"x86_64": 126, "aarch64": 91}
 CAPABILITY_VERSION = 0x20080522
 ASK_PERSONALITY, ADDR_NO_RANDOMIZE = 0xFFFFFFFF, 0x0040000
+MOST_THREADS = 512  # of a child; with the stacks that Python gives them, its memory ends at sixty
 
 
 def _check(result: int, what: str) -> int:
@@ -139,6 +142,18 @@ def fix_addresses() -> None:
         os.execv(sys.executable, [*sys.orig_argv, "with fixed addresses"])
 
 
+# -- threads -----------------------------------------------------------------------------------------------------------
+
+
+def threads_of_children() -> int:
+    """How many threads all children of this process have; 0 where that can not be seen."""
+    try:
+        children = Path("/proc/thread-self/children").read_text(encoding="ascii").split()
+        return sum(int(Path(f"/proc/{child}/stat").read_bytes().rpartition(b")")[2].split()[17]) for child in children)
+    except OSError:
+        return 0
+
+
 # -- all together ------------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +175,18 @@ class LinuxWalls(Walls):
             _check(libc.syscall(RESTRICT_SELF, self.rules, 0), "landlock_restrict_self")
             os.close(self.rules)
         _check(self.calls.apply(libc, os.getpid()), "seccomp")
+
+    def guard(self, control: socket.socket, process: int) -> bool:
+        """Kill a child that has too many threads, and return True: they are memory of the kernel's.
+
+        No limit on processes binds root, and threads that share one stack take none of the memory that is limited: a
+        program could use up the numbers of processes of the whole machine.
+        """
+        while not select.select([control], [], [], WATCH_SECONDS)[0]:
+            if threads_of_children() > MOST_THREADS:
+                os.kill(process, signal.SIGKILL)
+                return True
+        return False
 
 
 def prepare(memory_bytes: int, *, namespaces: bool = True, landlock: bool = True) -> LinuxWalls:

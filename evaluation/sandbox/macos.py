@@ -15,7 +15,7 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from evaluation.sandbox.allowance import LIMITS, Walls, limit, readable_paths
+from evaluation.sandbox.allowance import LIMITS, WATCH_SECONDS, Walls, limit, readable_paths
 
 PROFILE = """(version 1)
 (deny default)
@@ -46,7 +46,6 @@ PROFILE = """(version 1)
 (deny mach-lookup)
 """
 RUSAGE_INFO_V4 = 4
-WATCH_SECONDS = 0.01
 UINT64_FIELDS = """
     user_time system_time package_idle_wakeups interrupt_wakeups pageins wired_size resident_size physical_footprint
     start_time exit_time child_user_time child_system_time child_package_idle_wakeups child_interrupt_wakeups

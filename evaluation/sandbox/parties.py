@@ -51,7 +51,7 @@ def start(
 def reset_signals() -> None:
     """What the user's script has blocked or ignored is not ignored here: alarms and the ends of children are needed."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGALRM, signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

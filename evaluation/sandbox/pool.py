@@ -79,7 +79,6 @@ class Job:
     changed: bool = False
     printed: bool = False
     objects: tuple[str, ...] = ()
-    methods: tuple[str, ...] | None = None  # on its way out: the same as objects=(entry,)
 
     def __post_init__(self) -> None:
         if bool(self.cases) == bool(self.test):
@@ -88,8 +87,7 @@ class Job:
     def message(self) -> dict:
         """As plain JSON. Raises WireError for cases that can not cross."""
         cases = [[wire.encode(list(arguments)), wire.encode(expected)] for arguments, expected in self.cases]
-        objects = list(self.objects) if self.methods is None else [self.entry]
-        return vars(self) | {"cases": cases, "objects": objects}
+        return vars(self) | {"cases": cases}
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ class Worker:
                 self.processes.append(parties.start("judge.py", settings, to_pool, to_server))
             self.description = wire.receive_frame(self.channel, time.monotonic() + 2 * START_SECONDS)
         except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError, OSError) as error:
-            self.description = {"failed": f"the sandbox did not start: {error or type(error).__name__}"}
+            self.description = {"failed": f"the sandbox did not start: {str(error) or type(error).__name__}"}
         except BaseException:
             self.close()
             raise
@@ -166,7 +164,7 @@ class Worker:
             return Verdict("sandbox-error", detail=f"the judge does not answer: {type(error).__name__}")
         except wire.ChannelClosed:
             self.close()
-        if self.processes[1].returncode == -signal.SIGALRM:
+        if self.processes[1].returncode in (-signal.SIGALRM, -signal.SIGPROF):
             return Verdict("timeout", detail="what it answered held up the test")
         return Verdict("sandbox-error", detail="the judge is gone")
 

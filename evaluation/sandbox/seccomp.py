@@ -16,8 +16,8 @@ ALLOWED = {
         "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14,
         "rt_sigreturn": 15, "pread64": 17, "readv": 19, "writev": 20, "access": 21, "pipe": 22, "select": 23,
         "sched_yield": 24, "mremap": 25, "madvise": 28, "dup": 32, "dup2": 33, "pause": 34, "nanosleep": 35,
-        "getitimer": 36, "alarm": 37, "setitimer": 38, "getpid": 39, "sendto": 44, "recvfrom": 45, "shutdown": 48,
-        "getsockname": 51, "getpeername": 52, "getsockopt": 55, "exit": 60, "uname": 63, "getcwd": 79,
+        "getitimer": 36, "alarm": 37, "setitimer": 38, "getpid": 39, "shutdown": 48, "getsockname": 51,
+         "getpeername": 52, "getsockopt": 55, "exit": 60, "uname": 63, "getcwd": 79,
         "gettimeofday": 96, "getrlimit": 97, "getrusage": 98, "times": 100, "getuid": 102, "getgid": 104,
         "geteuid": 107, "getegid": 108, "getppid": 110, "getpgrp": 111, "getgroups": 115, "getpgid": 121,
         "getsid": 124, "rt_sigpending": 127, "rt_sigtimedwait": 128, "rt_sigsuspend": 130, "sigaltstack": 131,
@@ -39,20 +39,20 @@ ALLOWED = {
         "rt_sigprocmask": 135, "rt_sigpending": 136, "rt_sigtimedwait": 137, "rt_sigreturn": 139, "times": 153,
         "getpgid": 155, "getsid": 156, "getgroups": 158, "uname": 160, "getrlimit": 163, "getrusage": 165,
         "gettimeofday": 169, "getpid": 172, "getppid": 173, "getuid": 174, "geteuid": 175, "getgid": 176,
-        "getegid": 177, "gettid": 178, "getsockname": 204, "getpeername": 205, "sendto": 206, "recvfrom": 207,
-        "getsockopt": 209, "shutdown": 210, "brk": 214, "munmap": 215, "mremap": 216, "mmap": 222, "mprotect": 226,
+        "getegid": 177, "gettid": 178, "getsockname": 204, "getpeername": 205, "getsockopt": 209,
+         "shutdown": 210, "brk": 214, "munmap": 215, "mremap": 216, "mmap": 222, "mprotect": 226,
         "madvise": 233, "getrandom": 278, "statx": 291, "rseq": 293, "close_range": 436, "faccessat2": 439,
     },
 }  # fmt: skip
 # Calls that are allowed with some arguments only; `filter_program` says with which.
 CHECKED = {
     "x86_64": {
-        "ioctl": 16, "socketpair": 53, "clone": 56, "kill": 62, "fcntl": 72, "prctl": 157, "tgkill": 234,
-        "prlimit64": 302, "clone3": 435,
+        "ioctl": 16, "sendto": 44, "recvfrom": 45, "socketpair": 53, "clone": 56, "kill": 62, "fcntl": 72, "prctl": 157,
+        "tgkill": 234, "prlimit64": 302, "clone3": 435,
     },
     "aarch64": {
-        "fcntl": 25, "ioctl": 29, "kill": 129, "tgkill": 131, "prctl": 167, "socketpair": 199, "clone": 220,
-        "prlimit64": 261, "clone3": 435,
+        "fcntl": 25, "ioctl": 29, "kill": 129, "tgkill": 131, "prctl": 167, "socketpair": 199, "sendto": 206,
+        "recvfrom": 207, "clone": 220, "prlimit64": 261, "clone3": 435,
     },
 }  # fmt: skip
 OPENING = ("open", "openat", "stat", "lstat", "newfstatat", "statx", "getdents64", "access", "faccessat", "faccessat2")
@@ -66,7 +66,7 @@ NOT_THERE = 0x00050000 | errno.ENOSYS
 FIONBIO, FIOCLEX, FIONCLEX = 0x5421, 0x5451, 0x5450  # set a flag of a descriptor of one's own
 # Never F_SETOWN and F_SETSIG: with them the kernel sends any signal to any process of the user.
 F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 1030
-AF_UNIX, SOCK_STREAM, SOCK_TYPE_MASK = 1, 1, 0xF
+AF_UNIX, SOCK_STREAM, SOCK_TYPE_MASK, MSG_OOB = 1, 1, 0xF, 1
 CLONE_THREAD, CLONE_NEW_ANYTHING = 0x00010000, 0x7E020080
 PR_SET_NAME, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 15, 22, 2
 OWN_PROCESS = 0xFFFFFFFF  # stands for the number of the process, until that is known
@@ -116,6 +116,9 @@ def filter_program(machine: str, *, may_open: bool) -> bytes:
         # Streams alone: a datagram can be sent to any socket on the disk, the system's log for one.
         _when(checked["socketpair"], _argument(0), _go_on_with(AF_UNIX),
               _argument(1), _instruction(AND, SOCK_TYPE_MASK), _one_of(SOCK_STREAM)),
+        # Bytes out of band: nobody needs them, and the kernel's part for them has had holes (CVE-2025-38236).
+        _when(checked["sendto"], _argument(3), _instruction(AND, MSG_OOB), _one_of(0)),
+        _when(checked["recvfrom"], _argument(3), _instruction(AND, MSG_OOB), _one_of(0)),
         _when(checked["clone"], _argument(0), _instruction(AND, CLONE_THREAD | CLONE_NEW_ANYTHING),
               _one_of(CLONE_THREAD)),
         _when(checked["clone3"], _instruction(RETURN, NOT_THERE)),  # the C library then falls back to clone

@@ -28,6 +28,10 @@ class SetupFailed(Exception):
     """The child was not locked in, or the fork server is gone: nothing is known about the program."""
 
 
+class ProgramError(Exception):
+    """The program raised something that is no builtin exception; no test expects this one."""
+
+
 class Session:
     """One program, running far away."""
 
@@ -59,9 +63,9 @@ class Session:
     def ask(self, target: str | int, operation: str, arguments: tuple, keywords: dict, name: str) -> object:
         """Let the program do something and return what it answers; `name` is what the job may allow objects for.
 
-        Raises what the program raised, if that is a builtin; Ended; WireError for an argument that can not cross.
+        Raises what the program raised, if that is a builtin, else ProgramError; Ended; WireError for arguments that
+        can not cross. Such a call does not count: it never came to the program.
         """
-        self.calls += 1
         request = {
             "target": target,
             "operation": operation,
@@ -94,14 +98,12 @@ class Session:
             raise Ended(self.ended)
         try:
             wire.send_frame(self.channel, request, self.deadline)
-            self._wait()
-            reply = wire.receive_frame(self.channel, self.deadline)
+            self.calls += "target" in request  # the first one only loads the program
+            reply = self._reply()
         except wire.ChannelClosed:
             raise self._end("closed") from None
         except wire.DeadlinePassed:
             raise self._end("timeout") from None
-        except wire.WireError:
-            raise self._end("protocol") from None
         if not _well_formed(reply, request):
             raise self._end("protocol")
         if "error" in reply:
@@ -109,24 +111,28 @@ class Session:
         self.printed = reply.get("printed", "")
         return reply
 
-    def _wait(self) -> None:
-        """Until there is something to read, or the pool is gone: then nobody wants a verdict, and this judge ends."""
+    def _reply(self) -> object:
+        """The next message, whatever it is; when the pool is gone nobody wants a verdict, and this judge ends."""
         left = max(0.0, self.deadline - time.monotonic())
         if self.pool in select.select([self.channel, self.pool], [], [], left)[0]:
             os._exit(0)
+        try:
+            return wire.receive_frame(self.channel, self.deadline)
+        except wire.WireError:
+            raise self._end("protocol") from None
 
     def _end(self, how: str) -> Ended:
         self.ended = how
         return Ended(how)
 
-    def _exception(self, name: str, request: dict) -> BaseException:
-        """The builtin exception of that name, so that tests can expect it; else one that no test expects.
+    def _exception(self, name: str, request: dict) -> Exception:
+        """The builtin exception of that name, so that tests can expect it; else a ProgramError.
 
         StopIteration is one of these, except where it says that a generator is finished: anywhere else it would end a
         loop of the test that asks for more answers, and nothing would be compared.
         """
         kind = getattr(builtins, name, None)
-        error: BaseException = RuntimeError(f"the program raised {name}")
+        error: Exception = ProgramError(f"the program raised {name}")
         finished = request.get("operation") == "__next__"
         if isinstance(kind, type) and issubclass(kind, Exception) and (kind is not StopIteration or finished):
             with contextlib.suppress(TypeError):  # a few builtins can not be made from one text

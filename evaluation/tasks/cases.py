@@ -54,7 +54,7 @@ def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], l
 
 
 def _varied(cases: Sequence[Case]) -> list[Case]:
-    """Cases in such an order that answers differ, and that every second one is an argument as it is, where that can be."""
+    """Cases in such an order that answers differ, and that every second answer is an argument, where that can be."""
     by_outcome: dict[str, list[Case]] = {}
     for case in cases:
         by_outcome.setdefault(stable(case.outcome), []).append(case)

@@ -17,8 +17,10 @@ BY_OPERATOR = {"__str__": "str", "__len__": "len", "__contains__": "contains", "
 HELPERS = """
 from operator import contains, getitem
 
+from evaluation.sandbox.comparing import same
+
 def expect(answer, expected):
-    assert type(answer) is type(expected) and answer == expected, f"{answer!r} is not {expected!r}"
+    assert same(answer, expected), f"{answer!r} is not {expected!r}"
 
 def expect_error(kind, call, *arguments):
     try:
@@ -83,7 +85,7 @@ class Subject:
             helpers=HELPERS,
             changed=self.manner == "changes",
             printed=self.manner == "prints",
-            methods=(self.method, *self.then) if self.manner == "class" else None,
+            objects=(self.entry,) if self.manner == "class" else (),
         )
 
     def _call(self, case: Case) -> list[str]:

@@ -1,10 +1,12 @@
 """The judge: what becomes of honest programs and tests of all kinds, and that only answers can pass."""
 
 import contextlib
+import time
 
 import pytest
 
-from evaluation.sandbox.judge import brief, final_verdict, same
+from evaluation.sandbox.comparing import same
+from evaluation.sandbox.judge import brief, final_verdict
 from evaluation.sandbox.pool import Job, Worker
 from tests.evaluation.sandbox.conftest import LINUX_ALONE
 
@@ -50,7 +52,8 @@ class Pretender:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [(5, 5), (0.1 + 0.2, 0.3), ([1, (2.0,)], [1, (2.0,)]), ({1: 0.3}, {1: 0.1 + 0.2}), (float("nan"), float("nan")),
-     (float("inf"), float("inf")), ({1, 2}, {2, 1}), (1e-13, 0.0), (1j, 1j), (None, None), (-0.0, 0.0)],
+     (float("inf"), float("inf")), ({1, 2}, {2, 1}), (1e-13, 0.0), (1j, 1j), (None, None), (-0.0, 0.0),
+     ({(1, "a"), frozenset({2})}, {frozenset({2}), (1, "a")}), ({(1, 2): 0.3}, {(1, 2): 0.1 + 0.2})],
 )  # fmt: skip
 def test_what_is_the_same(answer, expected):
     assert same(answer, expected)
@@ -59,7 +62,8 @@ def test_what_is_the_same(answer, expected):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [(5.0, 5), (True, 1), ([1], (1,)), ([1, 2], [1]), ({1: 1}, {1: 1, 2: 2}), (0.3, 0.30001), ([1, True], [1, 1]),
-     (float("nan"), 0.0), (float("inf"), 1e308), ("5", 5), ({"a": 1}, {"a": 1.0}), (b"x", "x"), (1j, 1.0)],
+     (float("nan"), 0.0), (float("inf"), 1e308), ("5", 5), ({"a": 1}, {"a": 1.0}), (b"x", "x"), (1j, 1.0),
+     ({True, 2}, {1, 2}), ({1.0: "a"}, {1: "a"}), ({(1, True)}, {(1, 1)}), ({frozenset({1.0})}, {frozenset({1})})],
 )  # fmt: skip
 def test_what_is_not_the_same(answer, expected):
     assert not same(answer, expected)
@@ -178,8 +182,21 @@ def test_an_expected_exception_can_be_expected(judge):
 )
 def test_a_test_that_can_not_test_is_told_apart_from_a_program_that_fails(judge, test):
     verdict = judge(Job("def f(x): return x", "f", test=test))
-    assert verdict.verdict in ("invalid-test", "protocol") and not verdict.is_pass
-    assert verdict.verdict == "invalid-test" or "1 << 21" in test
+    assert verdict.verdict == "invalid-test"
+
+
+def test_no_answer_makes_a_test_invalid(judge):
+    """A program that is wrong counts; one whose test is invalid does not: that must not be for a program to choose."""
+    for source in ("def f(x): return 'x' * 900_000", f"def f(x): return {'[' * 50 + ']' * 50}"):
+        verdict = judge(Job(source, "f", test=check("answer = candidate(1)\nassert candidate([answer, answer]) == 5")))
+        assert verdict.verdict == "wrong" and "WireError" in verdict.detail
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "type('Own', (Exception,), {})"])
+def test_what_is_no_builtin_exception_is_not_the_runtime_error_that_a_test_expects(judge, error):
+    test = check("try: candidate(0)\nexcept RuntimeError: return\nassert False")
+    assert judge(Job("def f(x): raise RuntimeError", "f", test=test)).is_pass
+    assert judge(Job(f"def f(x): raise {error}", "f", test=test)).verdict.startswith("error:")
 
 
 def test_a_test_that_catches_everything_does_not_pass_a_program_that_has_left(judge):
@@ -201,6 +218,10 @@ def test_no_exception_of_the_program_ends_a_loop_of_the_test(judge, error):
 def test_an_answer_can_not_hold_up_the_judge_for_long(judge):
     verdict = judge(Job("def f(x): return 10**15", "f", test=check("for _ in range(candidate(1)): pass")))
     assert verdict.verdict == "timeout" and "held up" in verdict.detail
+    slow = "import time\ndef f(x):\n    time.sleep(1)\n    return {n * (2**61 - 1) for n in range(5000)}"
+    started = time.monotonic()
+    assert not judge(Job(slow, "f", cases=(((1,), 1),))).is_pass
+    assert time.monotonic() - started < 1.5 + 1 + 1, "the program's time, the test's, and some to start a judge anew"
     assert judge(Job("def f(x): return x", "f", cases=(((1,), 1),))).is_pass
 
 

@@ -11,7 +11,7 @@ import pytest
 from evaluation.sandbox import allowance, linux
 from evaluation.sandbox.probes import level_of
 from tests.evaluation.sandbox.conftest import LINUX_ALONE
-from tests.evaluation.sandbox.hostile import REPOSITORY
+from tests.evaluation.sandbox.hostile import REPOSITORY, wait_until
 
 pytestmark = LINUX_ALONE
 
@@ -79,6 +79,19 @@ def test_a_machine_without_a_table_of_calls_is_refused(monkeypatch):
     monkeypatch.setattr(linux.platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="no table of system calls for riscv64"):
         linux.prepare(1 << 29)
+
+
+def test_the_threads_of_children_are_counted(monkeypatch):
+    """Root is bound by no limit on processes: whoever has too many threads is killed by the fork server."""
+    before = linux.threads_of_children()
+    program = "import threading, time\nfor _ in range(9): threading.Thread(target=time.sleep, args=(100,)).start()"
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        try:
+            assert wait_until(lambda: linux.threads_of_children() == before + 10)
+        finally:
+            process.kill()
+    monkeypatch.setattr(linux, "Path", lambda path: Path("/nowhere"))
+    assert linux.threads_of_children() == 0, "where it can not be seen nobody is killed"
 
 
 def test_a_limit_is_never_raised():

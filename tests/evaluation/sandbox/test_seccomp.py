@@ -112,6 +112,13 @@ def test_only_connected_streams_can_be_made(ask):
     assert ask("socketpair", 2, 1) == REFUSED
 
 
+def test_no_byte_goes_out_of_band(ask):
+    out_of_band, no_signal, do_not_wait = 1, 0x4000, 0x40
+    for call in ("sendto", "recvfrom"):
+        assert ask(call, 5, 0, 1, 0) == ask(call, 5, 0, 1, no_signal | do_not_wait) == ALLOWED_ANSWER
+        assert ask(call, 5, 0, 1, out_of_band) == ask(call, 5, 0, 1, out_of_band | do_not_wait) == REFUSED
+
+
 def test_limits_can_be_read_and_not_set(ask):
     assert ask("prlimit64", 0, 9, 0, 0x7FFF12345678) == ALLOWED_ANSWER
     for new in (0x7FFF12345678, 1, 1 << 32):
