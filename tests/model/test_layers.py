@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
+from model.architecture import layers
 from model.architecture.config import ModelConfig
-from model.architecture.layers import Attention, Block, FeedForward, KeyValueCache, RMSNorm
+from model.architecture.layers import Attention, Block, FeedForward, KeyValueCache, RMSNorm, causal_attention
 from model.architecture.rotary import rotary_tables
 
 CONFIG = ModelConfig(n_layers=2, n_heads=3, hidden_size=12, max_seq_len=16, vocab_size=11, ffn_hidden_size=20)
@@ -81,6 +83,50 @@ def test_attention_equals_attention_written_with_loops():
     expected = torch.stack([reference_attention(layer, text) for text in x])
     # 1e-5: the rotary tables are float32, the reference's angles are not.
     torch.testing.assert_close(layer(x, rotation(x.shape[1])), expected, rtol=1e-5, atol=1e-5)
+
+
+def queries_keys_values(time: int, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(6)
+    return [torch.randn(2, 3, time, 8, generator=generator, dtype=dtype).requires_grad_() for _ in range(4)]
+
+
+@pytest.mark.parametrize("time", [1, 2, 3, 4, 5, 9, 64])
+def test_attention_in_parts_is_attention_with_the_same_gradients(time):
+    """Whatever is left over when the queries are cut in four."""
+    q, k, v, weight = queries_keys_values(time)
+    results = []
+    for mixed in (causal_attention(q, k, v), F.scaled_dot_product_attention(q, k, v, is_causal=True)):
+        results.append((mixed, *torch.autograd.grad((mixed * weight).sum(), (q, k, v))))
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_attention_in_parts_drops_out_what_it_is_told_and_no_more():
+    q, k, v, _ = queries_keys_values(16)
+    ones = torch.ones_like(v)  # each output is then the sum of the weights that were left, doubled
+    assert torch.equal(causal_attention(q, k, v), causal_attention(q, k, v, dropout=0.0))
+    torch.manual_seed(0)
+    sums = causal_attention(q, k, ones, dropout=0.5)[..., 0].flatten()
+    assert sums.std() > 0.1 and abs(sums.mean() - 1) < 0.3
+
+
+def test_attention_in_bfloat16_is_as_near_to_the_truth_as_pytorchs_own(monkeypatch):
+    """On a CPU it goes another way, which must cost nothing but rounding, and see no future."""
+    layer = randomised(Attention(CONFIG, layer=0)).float()
+    x = random_input(4, 11).float()
+    turn = tuple(table.float() for table in rotation(11))
+    truth = layer(x, turn)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = layer(x, turn)
+        changed = x.clone()
+        changed[:, 7] += 1
+        assert torch.equal(layer(changed, turn)[:, :7], ours[:, :7])
+        monkeypatch.setattr(
+            layers, "causal_attention", lambda q, k, v, _: F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        )
+        theirs = layer(x, turn)
+    assert not torch.equal(ours, theirs), "it did not go another way"
+    assert (ours - truth).norm() < 1.5 * (theirs - truth).norm()
 
 
 @torch.no_grad()
