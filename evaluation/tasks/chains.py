@@ -22,7 +22,7 @@ PROBES = 60  # arguments on which a chain is compared with a shorter one
 OPENINGS = (  # how a docstring strings the steps together; $first is $all with a capital letter
     "Take $argument: $all. Return the result.",
     "$first, and return the result.",
-    "Return $argument after these steps: $all.",
+    "Return $argument after $steps: $all.",
 )
 
 
@@ -103,5 +103,6 @@ def chain_template(steps: Sequence[Step], dice: random.Random) -> Template:
 def _wording(opening: str, argument: str, wordings: Sequence[Wording]) -> Wording:
     """The function's name and docstring, of those of the steps."""
     every = ", then ".join(wording.text for wording in wordings)
-    known = {"argument": f"${argument}", "all": every, "first": every[0].upper() + every[1:]}
+    steps = "these steps" if len(wordings) > 1 else "this step"
+    known = {"argument": f"${argument}", "all": every, "first": every[0].upper() + every[1:], "steps": steps}
     return Wording("_".join(wording.name for wording in wordings), string.Template(opening).safe_substitute(known))

@@ -20,11 +20,12 @@ from evaluation.sandbox.pool import Job, Limits, Sandbox, SandboxBroken, Sandbox
 from evaluation.statistics import share_with_interval
 from evaluation.tasks.catalogue import Task, digest, draw_tasks, evaluation_tasks
 from evaluation.tasks.templates import TaskError
-from evaluation.tasks.wrong_solutions import TRIVIAL, Wrong, more_cases, wrong_solutions
+from evaluation.tasks.wrong_solutions import TRICK, TRIVIAL, Wrong, more_cases, wrong_solutions
 
 LIMITS = Limits(cpu_seconds=1)
 MORE_CASES = 300  # on which a wrong solution that passed has to do as the reference does, to count as no wrong one
 SHOWN = 10
+ASIDE = (TRIVIAL, TRICK)
 
 
 @dataclass
@@ -72,12 +73,12 @@ def failing_references(sandbox: Sandbox, tasks: Sequence[Task]) -> list[str]:
 def try_wrong_solutions(sandbox: Sandbox, wrongs: Sequence[Wrong]) -> tuple[dict[str, Tally], dict[str, Tally], list]:
     """Tallies by family and by kind of mistake, and the wrong solutions that were let through.
 
-    Trivial answers are many and easily refused: they would make the families' shares look better than they are.
+    What is ASIDE is much and easily refused: it would make the families' shares look better than they are.
     """
     families, kinds = defaultdict(Tally), defaultdict(Tally)
 
     def tallies_of(wrong: Wrong) -> list[Tally]:
-        return [kinds[wrong.kind]] + [families[wrong.task.family]] * (wrong.kind != TRIVIAL)
+        return [kinds[wrong.kind]] + [families[wrong.task.family]] * (wrong.kind not in ASIDE)
 
     passed, let_through = [], []
     jobs = (wrong.task.exercise.subject.job(wrong.source, wrong.task.cases) for wrong in wrongs)
@@ -126,12 +127,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    trivial = kinds.pop(TRIVIAL)
+    aside = {kind: kinds.pop(kind) for kind in ASIDE}
     for title, tallies in (("by family", families), ("by kind of mistake", kinds)):
         print(f"\nWrong solutions, {title}\n{HEAD}")
         print("\n".join(tallies[name].row(name) for name in sorted(tallies)))
         print(total_of(tallies.values()).row("all"))
-    print(trivial.row("beside them: trivial"))
+    for kind, tally in aside.items():
+        print(tally.row(f"beside them: {kind}"))
     for wrong, verdict in let_through[:SHOWN]:
         print(f"\nlet through: {wrong.task.id} ({wrong.kind}): {verdict.detail}\n{wrong.source}")
     return 1 if failing else 0

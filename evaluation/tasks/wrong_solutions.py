@@ -1,4 +1,4 @@
-"""Wrong solutions of a task: mutants of its reference, right solutions of other tasks, and trivial answers.
+"""Wrong solutions of a task: mutants of its reference, solutions of other tasks, trivial answers, and tricks.
 
 Which of them are really wrong is found out by trying them on many more inputs than the hidden cases (`more_cases`).
 """
@@ -14,9 +14,10 @@ from evaluation.tasks.catalogue import Task
 from evaluation.tasks.hidden_tests import Case
 from evaluation.tasks.layout import stable
 from evaluation.tasks.mutants import mutants
+from evaluation.tasks.tricks import TRICKS, tricked
 
 NEIGHBOURS = 4  # other tasks whose solution is tried
-OTHER_TASK, TRIVIAL = "another task's", "trivial answer"
+OTHER_TASK, TRIVIAL, TRICK = "another task's", "trivial answer", "trick"
 
 
 class Wrong(NamedTuple):
@@ -42,6 +43,8 @@ def wrong_solutions(tasks: Sequence[Task], most_mutants: int) -> Iterator[Wrong]
             yield Wrong(task, OTHER_TASK, task.prompt + _translated(other, task))
         for body in _trivial_bodies(task):
             yield Wrong(task, TRIVIAL, f"{task.prompt}{task.exercise.indentation}    {body}\n")
+        for trick in TRICKS:
+            yield Wrong(task, TRICK, tricked(task.prompt, task.entry, task.exercise.indentation, trick))
 
 
 def _call(task: Task) -> tuple:

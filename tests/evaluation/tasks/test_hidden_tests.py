@@ -4,19 +4,7 @@ import pytest
 
 from evaluation.tasks.catalogue import evaluation_tasks
 from evaluation.tasks.hidden_tests import Case, Subject
-
-DISHONEST = """
-class Equal:
-    def __eq__(self, other): return True
-    def __ne__(self, other): return False
-    def __hash__(self): return 0
-    def __bool__(self): return True
-    def __call__(self, *arguments): return self
-    def __getattr__(self, name): return self
-    def __str__(self): return "3 x 4"
-    def __len__(self): return 1
-    def __contains__(self, item): return True
-"""
+from evaluation.tasks.tricks import TRICKS, tricked
 
 
 def one_of_each_manner():
@@ -49,24 +37,19 @@ def test_references_pass(sandbox, tasks):
     assert set(found.values()) == {"pass"}, found
 
 
-@pytest.mark.parametrize("body", ["pass", "return None", "return True", "return 0", "raise SystemExit"])
+@pytest.mark.parametrize("body", ["pass", "return True", "return 0", "return []", 'return ""', "print()"])
 def test_bodies_that_fit_everything_do_not_pass(sandbox, tasks, body):
     found = verdicts(sandbox, tasks, [f"{task.exercise.indentation}    {body}\n" for task in tasks])
     assert "pass" not in found.values(), found
 
 
-def test_objects_that_equal_everything_do_not_pass(sandbox, tasks):
-    completions = [f"{task.exercise.indentation}    return Equal()\n{DISHONEST}" for task in tasks]
-    found = verdicts(sandbox, tasks, completions)
-    assert "pass" not in found.values(), found
-
-
-def test_a_class_that_equals_everything_does_not_pass(sandbox, tasks):
-    """A method's task asks for the class: one that is no such class, but answers whatever is asked, must not do."""
-    objects = [task for task in tasks if task.exercise.subject.manner == "class"]
-    completions = [f"        pass\n{DISHONEST}\n{task.entry} = lambda *arguments: Equal()\n" for task in objects]
-    found = verdicts(sandbox, objects, completions)
-    assert "pass" not in found.values(), found
+@pytest.mark.parametrize("trick", TRICKS, ids=range(len(TRICKS)))
+def test_no_trick_passes_and_none_is_laid_to_the_test(sandbox, tasks, trick):
+    """Equal to everything, gone before it is asked, looking for the answer, writing the verdict itself."""
+    sources = [tricked(task.prompt, task.entry, task.exercise.indentation, trick) for task in tasks]
+    jobs = [task.exercise.subject.job(source, task.cases) for task, source in zip(tasks, sources, strict=True)]
+    for task, verdict in zip(tasks, sandbox.judge(jobs), strict=True):
+        assert verdict.verdict not in ("pass", "invalid-test", "error:SyntaxError"), (task.id, verdict)
 
 
 def test_an_answer_of_another_type_is_wrong(sandbox):
@@ -75,6 +58,16 @@ def test_an_answer_of_another_type_is_wrong(sandbox):
     cases = [Case((1,), 1), Case((2,), 2)]
     jobs = [subject.job(f"def f(n): return {answer}", cases) for answer in ("n", "float(n)", "n if n > 1 else True")]
     assert [verdict.verdict for verdict in sandbox.judge(jobs)] == ["pass", "wrong", "wrong"]
+
+
+def test_an_answer_of_another_type_is_wrong_deep_inside_too(sandbox):
+    """In sets and as keys as well, where Python itself finds no difference, and whatever a task looks at."""
+    for outcome, other in (([1], "[True]"), ({1: "a"}, "{True: 'a'}"), ({1}, "{1.0}"), ((1, [2]), "(1, [2.0])")):
+        for extra in ([], [Case((-1,), ValueError)]):
+            cases = [Case((1,), outcome), *extra]
+            source = "def f(n):\n    if n < 0: raise ValueError\n    return "
+            jobs = [Subject("f").job(source + answer, cases) for answer in (repr(outcome), other)]
+            assert [verdict.verdict for verdict in sandbox.judge(jobs)] == ["pass", "wrong"]
 
 
 def test_an_expected_exception_must_be_raised_and_no_other(sandbox):
