@@ -6,17 +6,19 @@ the peer of nanogpt.py. scripts/compare_recipes.py trains several of them and sh
 
 import hashlib
 import itertools
+import json
 import re
 import shlex
 import subprocess
 import sys
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from evaluation import nanogpt
 from pretraining.settings import PRESETS, ROOT, SettingsError, read_settings, tokens_per_step
 from pretraining.train_improved import CONFIG
 from pretraining.training_log import read_log
+from pretraining.watching.reference import LEARNING, REFERENCES, Reference, read_references
 
 FOLDER = ROOT / "pretraining" / "checkpoints" / "recipes"  # each run has its log beside its checkpoint
 PEER = "nanogpt"
@@ -57,6 +59,7 @@ class Learned:
     """What one run of a recipe came to."""
 
     parameters: int
+    corpus_tokens: int
     points: list[Point]  # from before the first step to after the last
 
 
@@ -115,7 +118,7 @@ def read_learned(log: dict) -> Learned:
         seconds = max((report["seconds"] for report in reports if report["step"] <= entry["step"]), default=0.0)
         result = entry[name]
         points.append(Point(entry["step"] * per_step, seconds / 60, result["loss"], result["bits_per_byte"]))
-    return Learned(log["run"]["parameters"], points)
+    return Learned(log["run"]["parameters"], log["run"]["corpus_tokens"], points)
 
 
 def first_reaching(points: list[Point], loss: float) -> Point | None:
@@ -126,3 +129,27 @@ def first_reaching(points: list[Point], loss: float) -> Point | None:
             pairs = zip(astuple(before), astuple(after), strict=True)
             return Point(*(start + share * (end - start) for start, end in pairs))
     return None
+
+
+def keep_as_reference(preset: str, runs: list[Learned], path: Path = REFERENCES) -> None:
+    """Make these runs, one for each seed, the band that later runs of their size are held against.
+
+    The seeds must have been looked at after the same numbers of tokens, which runs of equal tokens are.
+    """
+    settings = read_settings(CONFIG, ["--preset", preset])
+    points = list(zip(*(run.points for run in runs), strict=True))
+    if any(len({point.tokens for point in together}) > 1 for together in points):
+        raise SettingsError("runs can only be kept as a reference when they saw equally many tokens: give --tokens")
+    reference = Reference(
+        preset=preset,
+        parameters=runs[0].parameters,
+        corpus_tokens=runs[0].corpus_tokens,
+        settings={key: settings[key] for key in LEARNING},
+        seeds=len(runs),
+        tokens=[together[0].tokens for together in points],
+        lowest=[min(point.loss for point in together) for together in points],
+        highest=[max(point.loss for point in together) for together in points],
+    )
+    others = [other for other in read_references(path) if other.parameters != reference.parameters]
+    entries = sorted(map(asdict, [*others, reference]), key=lambda entry: entry["parameters"])
+    path.write_text(json.dumps({"references": entries}, indent=1) + "\n", encoding="utf-8")

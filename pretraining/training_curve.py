@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pretraining.watching.reference import band_of, read_references
 from pretraining.watching.text_chart import LARGEST, visible_range
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def draw_training_curve(log: dict, path: Path = TRAINING_CURVE) -> Path:
 
     figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
     curves = [(points, style) for points, style in _curves(log) if points]
+    if band := band_of(log, read_references()):
+        million_tokens = [step * log["run"]["tokens_per_step"] / 1e6 for step, _ in band[0]]
+        lowest, highest = ([loss for _, loss in curve] for curve in band)
+        axes.fill_between(million_tokens, lowest, highest, color="0.85", label="our own runs, on held-out code")
     for points, style in curves:
         axes.plot(*zip(*points, strict=True), **style)
     axes.set_xlabel("million tokens seen")

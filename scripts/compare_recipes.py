@@ -23,9 +23,9 @@ from dataclasses import asdict
 
 from evaluation.figures import PLOTS, save_figure
 from evaluation.recipe_figures import Row, picture, table
-from evaluation.recipes import FOLDER, Budget, learn, run_command
+from evaluation.recipes import FOLDER, Budget, keep_as_reference, learn, run_command
 from evaluation.result_files import RESULTS, ResultError, now, save_result, shown_path, versions
-from pretraining.settings import SettingsError
+from pretraining.settings import PRESETS, SettingsError
 
 FIRST_SEED = 1337
 USUAL_MINUTES = 10.0
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         for recipe in options.recipes:
             run_command(recipe, budget, FIRST_SEED, more)  # a misspelt flag is told before an hour has gone by
         rows = train(options, budget, more)
+        for row in rows if options.keep_as_reference else ():
+            if row.recipe in PRESETS and not more:
+                keep_as_reference(row.recipe, row.runs)
         values = {
             "made": now(),
             "versions": versions(),
@@ -72,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--minutes", type=float, default=USUAL_MINUTES, help="or minutes for each (default 10)")
     options.add_argument("--seeds", type=int, default=1, help="runs of each recipe (default 1)")
     options.add_argument("--again", action="store_true", help="train anew what was trained before")
+    options.add_argument(
+        "--keep_as_reference", action="store_true", help="later runs of these presets are held against these"
+    )
     options.add_argument("--results", type=Path, default=RESULTS, help="folder for recipes.json")
     options.add_argument("--plots", type=Path, default=PLOTS, help="folder for recipes.png")
     return options

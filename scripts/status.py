@@ -1,6 +1,7 @@
 """Shows on one screen how the project stands: environment, data, models, training, settings, and what to do next.
 
     python scripts/status.py
+    python scripts/status.py --plan --preset nano    # times some steps and says what a training will take
 
 It only looks. The standard library is enough, and a missing or damaged file is part of the answer, not an error.
 """
@@ -37,6 +38,7 @@ from pretraining.watching.same_run import flags_of_run
 from pretraining.watching.wording import age, plural, size
 
 MEASURES = ("perplexity", "average_perplexity", "score")  # what a results file calls its most important numbers
+PLAN = "scripts/plan_training.py"
 INDENT, WIDTH = 13, 79
 # What comes of reading a damaged file, or that of another version.
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, RecursionError)
@@ -213,7 +215,12 @@ def tell_settings(project: Project) -> list[str]:
     except SettingsError as error:
         problems.append(f"CONFIG can not be run: {error}")
     head = f"edit them here, or give them as flags; preset of CONFIG: {project.config.get('preset', 'default')}"
-    return [head, *problems, *(f"  {place}" for place in places)]
+    return [
+        head,
+        *problems,
+        *(f"  {place}" for place in places),
+        f"  {project.python} {PLAN}   # how long it will take",
+    ]
 
 
 def tell_next(project: Project) -> list[str]:
@@ -289,7 +296,14 @@ def report(project: Project) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args(arguments)
+    parser.add_argument("--plan", action="store_true", help="what the next training will take; flags of it may follow")
+    options, flags = parser.parse_known_args(arguments)
+    if options.plan:
+        python = look_at_environment(ROOT)[1]  # this one may be bare
+        python = str(ROOT / python) if os.sep in python else python
+        return subprocess.run([python, str(ROOT / PLAN), *flags], check=False).returncode
+    if flags:
+        parser.error(f"unrecognized arguments: {' '.join(flags)}")
     sys.stdout.reconfigure(errors="replace")  # for a name that the terminal can not show
     print("\n".join(report(look(ROOT))))
     return 0

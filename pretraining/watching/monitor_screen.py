@@ -35,7 +35,7 @@ COLUMNS = {
 DROPPED_FIRST = ("change", "bits/byte", "best", "trend", "band", "perplexity")
 COLOURS = {
     "bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31",
-    "training": "2", "heldout_code": "36", "heldout_books": "35", "heldout_own": "32",
+    "training": "2", "reference": "2", "heldout_code": "36", "heldout_books": "35", "heldout_own": "32",
 }  # fmt: skip
 STYLES = {
     "excellent": "good", "good": "good", "okay": "warn", "poor": "bad", "falling": "good", "rising": "bad",
@@ -90,6 +90,7 @@ def draw_run(
         (7, [[]]),
         (2, _table(facts, width, look)),
         (6, _rates(facts, width, look)),
+        (6.5, _reference(facts, width)),
         (8, [[]]),
         (5, [[]] * SMALLEST_PLOT),  # room for the chart
         (9, [[(hint[:width], "dim")]] if hint else []),
@@ -245,12 +246,21 @@ def _rates(facts: RunFacts, width: int, look: Look) -> list[Line]:
     return [_cropped(rate, width), _cropped(speed, width)]
 
 
+def _reference(facts: RunFacts, width: int) -> list[Line]:
+    """How the run stands beside our own of its size."""
+    if not facts.verdict:
+        return []
+    fine, told = facts.verdict
+    return [[(line, "dim" if fine else "warn")] for text in told for line in textwrap.wrap(text, max(1, width))]
+
+
 def _chart(facts: RunFacts, width: int, height: int, look: Look) -> list[Line]:
     """The curves, below the names of their axes."""
     series = [Series(facts.training, look.training_mark, "training", line_only=len(facts.training) > 1)]
     curves = [
         Series(curve.points, mark, curve.key) for curve, mark in zip(facts.held_out, look.marks * 9, strict=False)
     ]
+    series = [Series(points, look.training_mark, "reference", line_only=True) for points in facts.band] + series
     series += reversed(curves)  # the one that decides on top
     lines = draw_chart(series, width, height - 1, look.characters, x_name="step", right_ticks=round_perplexities)
     if not lines:

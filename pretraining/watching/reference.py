@@ -60,16 +60,35 @@ def reference_for(parameters: int, references: list[Reference]) -> Reference | N
     return next((reference for reference in references if reference.parameters == parameters), None)
 
 
+def compared_with(log: dict, references: list[Reference]) -> Reference | None:
+    """The reference that the run of this log can be held against: of its size, and looked at on the same text."""
+    checked = log["validation"]
+    if not checked or next(key for key in checked[-1] if key != "step") != DECIDING:
+        return None
+    return reference_for(log["run"]["parameters"], references)
+
+
+def band_of(log: dict, references: list[Reference]) -> list[list[tuple[int, float]]]:
+    """The band as two curves of (step, loss), as far as the run of this log has come; none without a reference."""
+    reference = compared_with(log, references)
+    if reference is None:
+        return []
+    per_step, last = log["run"]["tokens_per_step"], log["validation"][-1]["step"]
+    steps = [round(tokens / per_step) for tokens in reference.tokens]
+    curves = [list(zip(steps, losses, strict=True)) for losses in (reference.lowest, reference.highest)]
+    return [[point for point in curve if point[0] <= last] for curve in curves]
+
+
 def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | None:
     """Whether the run of this log moves in the band of its reference, and lines that say so or name likely causes.
 
     None where there is nothing to compare: no reference of this size, another text that decides, no validation yet.
     """
-    run, checked = log["run"], [entry for entry in log["validation"] if DECIDING in entry]
-    reference = reference_for(run["parameters"], references)
-    if reference is None or not checked or next(key for key in log["validation"][-1] if key != "step") != DECIDING:
+    reference = compared_with(log, references)
+    if reference is None:
         return None
-    tokens, loss = checked[-1]["step"] * run["tokens_per_step"], checked[-1][DECIDING]["loss"]
+    run, latest = log["run"], log["validation"][-1]
+    tokens, loss = latest["step"] * run["tokens_per_step"], latest[DECIDING]["loss"]
     band = reference.band(tokens)
     if band is None or not math.isfinite(loss):
         return None

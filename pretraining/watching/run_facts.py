@@ -13,6 +13,7 @@ from pretraining.lock import running_process
 from pretraining.training_curve import NAMES, whole_intervals
 from pretraining.training_log import read_log
 from pretraining.watching.progress import Progress, read_progress
+from pretraining.watching.reference import band_of, judge, read_references
 
 MOST_POINTS = 2_000  # kept of a long run's training losses; a screen shows fewer
 TREND_EVALUATIONS = 4
@@ -88,6 +89,8 @@ class RunFacts:
     learning_rates: list[float]
     speeds: list[float]  # tokens per second
     progress: Progress
+    band: list[Points]  # lowest and highest loss of our own runs of this size, up to here; may be empty
+    verdict: tuple[bool, list[str]] | None  # whether the run is in that band, in words; None where there is none
 
     @property
     def last_step(self) -> int | None:
@@ -128,7 +131,7 @@ def preparing_process(path: Path, facts: RunFacts | None, folder: Path | None) -
 
 def _facts(log: dict) -> RunFacts:
     run, train, checked = log["run"], log["train"], log["validation"]
-    progress = read_progress(log)
+    progress, references = read_progress(log), read_references()
     if progress.state not in STATES:
         raise ValueError(f"status is {progress.state!r}")
     told = [
@@ -159,6 +162,8 @@ def _facts(log: dict) -> RunFacts:
         learning_rates=[_number(entry["learning_rate"]) for entry in train],
         speeds=[_number(entry["tokens_per_second"]) for entry in train],
         progress=progress,
+        band=band_of(log, references),
+        verdict=judge(log, references),
     )
 
 

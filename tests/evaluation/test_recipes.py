@@ -4,9 +4,10 @@ import pytest
 
 from evaluation import recipes
 from evaluation.recipe_figures import Row, picture, table
-from evaluation.recipes import Budget, Learned, Point, first_reaching, read_learned, run_command
+from evaluation.recipes import Budget, Learned, Point, first_reaching, keep_as_reference, read_learned, run_command
 from pretraining.settings import SettingsError, read_settings
 from pretraining.train_improved import CONFIG
+from pretraining.watching.reference import read_references
 
 
 def curve(*losses: float, tokens: float = 1e6, minutes: float = 1.0) -> list[Point]:
@@ -63,19 +64,19 @@ def test_where_a_loss_was_reached_lies_between_validations():
 
 def test_a_log_is_read_with_the_time_of_each_validation():
     log = {
-        "run": {"parameters": 7, "tokens_per_step": 100},
+        "run": {"parameters": 7, "tokens_per_step": 100, "corpus_tokens": 44},
         "train": [{"step": 10, "seconds": 60.0}, {"step": 20, "seconds": 120.0}],
         "validation": [
             {"step": step, "heldout_code": {"loss": loss, "bits_per_byte": loss / 2}, "heldout_books": {"loss": 1}}
             for step, loss in ((0, 9.0), (10, 8.0), (20, 7.0))
         ],
     }
-    assert read_learned(log) == Learned(7, [Point(0, 0, 9, 4.5), Point(1000, 1, 8, 4), Point(2000, 2, 7, 3.5)])
+    assert read_learned(log) == Learned(7, 44, [Point(0, 0, 9, 4.5), Point(1000, 1, 8, 4), Point(2000, 2, 7, 3.5)])
 
 
 def test_the_table_tells_who_was_as_good_as_the_first_and_after_how_much():
-    slow, fast = Learned(10_000_000, curve(9, 7, 6, 5)), Learned(20_000_000, curve(9, 5, 4, 3))
-    never = Learned(20_000_000, curve(9, 8, 7, 6))
+    slow, fast = Learned(10_000_000, 44, curve(9, 7, 6, 5)), Learned(20_000_000, 44, curve(9, 5, 4, 3))
+    never = Learned(20_000_000, 44, curve(9, 8, 7, 6))
     lines = table([Row("slow", [slow]), Row("fast", [fast]), Row("never", [never])])
     assert lines[1].endswith("-")
     assert lines[2].endswith("33% of its tokens, 33% of its time")
@@ -83,12 +84,12 @@ def test_the_table_tells_who_was_as_good_as_the_first_and_after_how_much():
 
 
 def test_several_seeds_are_shown_with_their_spread():
-    row = Row("two", [Learned(1, curve(9, 5)), Learned(1, curve(9, 4))])
+    row = Row("two", [Learned(1, 44, curve(9, 5)), Learned(1, 44, curve(9, 4))])
     assert "4.500 ± 0.500" in table([row])[1]
 
 
 def test_the_picture_says_its_finding_in_the_title():
-    slow, fast = Learned(1, curve(9, 7, 6, 5)), Learned(1, curve(9, 5, 4, 3))
+    slow, fast = Learned(1, 44, curve(9, 7, 6, 5)), Learned(1, 44, curve(9, 5, 4, 3))
     title = picture([Row("slow", [slow]), Row("fast", [fast])], "3M tokens").get_suptitle()
     assert title == "fast is best after 3M tokens and as good as slow with 33% of its tokens"
     assert picture([Row("fast", [fast]), Row("slow", [slow])], "x").get_suptitle() == "fast stays the best after x"
@@ -98,7 +99,11 @@ def test_what_was_trained_before_is_not_trained_again(monkeypatch, tmp_path):
     """An interrupted comparison of hours goes on; but a log of other settings is never taken for this one's."""
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
     settings = read_settings(CONFIG, run_command("nano", Budget(minutes=1), 1, [])[1:])
-    log = {"run": {"parameters": 1, "tokens_per_step": 1, "settings": settings}, "train": [], "status": "finished"}
+    log = {
+        "run": {"parameters": 1, "corpus_tokens": 1, "tokens_per_step": 1, "settings": settings},
+        "train": [],
+        "status": "finished",
+    }
     log["validation"] = [{"step": 0, "heldout_code": {"loss": 9.0, "bits_per_byte": 4.0}}]
     trained = []
     monkeypatch.setattr(recipes, "read_log", lambda path: log)
@@ -110,6 +115,24 @@ def test_what_was_trained_before_is_not_trained_again(monkeypatch, tmp_path):
     log["run"]["settings"] = settings | {"learning_rate": 1.0}
     recipes.learn("nano", Budget(minutes=1), 1, [])
     assert trained
+
+
+def test_what_is_kept_as_a_reference_is_the_band_between_the_seeds(tmp_path):
+    path = tmp_path / "reference_runs.json"
+    keep_as_reference("nano", [Learned(7, 44, curve(9, 5, 4)), Learned(7, 44, curve(9, 4, 4.5))], path)
+    keep_as_reference("default", [Learned(27, 44, curve(9, 5, 4))], path)
+    keep_as_reference("default", [Learned(27, 44, curve(9, 5, 3))], path)  # takes the place of the one before
+    nano, default = read_references(path)
+    assert nano.tokens == [0, 1e6, 2e6]
+    assert (nano.lowest, nano.highest) == ([9, 4, 4], [9, 5, 4.5])
+    assert nano.settings["learning_rate"] == read_settings(CONFIG, ["--preset", "nano"])["learning_rate"]
+    assert default.lowest == [9, 5, 3]
+
+
+def test_runs_of_equal_time_are_no_reference_since_their_validations_do_not_meet(tmp_path):
+    runs = [Learned(7, 44, curve(9, 5)), Learned(7, 44, curve(9, 5, tokens=2e6))]
+    with pytest.raises(SettingsError, match="--tokens"):
+        keep_as_reference("nano", runs, tmp_path / "reference_runs.json")
 
 
 class Done:

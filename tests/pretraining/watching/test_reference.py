@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pretraining.watching.reference import SUSPICIOUS, TOLERANCE, Reference, judge, read_references
+from pretraining.watching.reference import SUSPICIOUS, TOLERANCE, Reference, band_of, judge, read_references
 
 SETTINGS = {"learning_rate": 3e-3, "batch_size": 16}
 BAND = Reference("nano", 7_000_000, 1_000_000, SETTINGS, 3, [0, 100, 200], [9.0, 5.0, 4.0], [9.0, 5.2, 4.1])
@@ -49,6 +49,11 @@ def test_a_loss_too_good_to_be_true_is_not_praised():
     fine, lines = judge(log(10, 3.0), [BAND])
     assert not fine
     assert "held-out text in the training text" in lines[1]
+
+
+def test_the_band_is_drawn_as_far_as_the_run_has_come():
+    assert band_of(log(15, 5.0), [BAND]) == [[(0, 9.0), (10, 5.0)], [(0, 9.0), (10, 5.2)]]
+    assert band_of(log(15, 5.0), []) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""Times a few steps on this machine and says what the training that you have in mind will take, before you wait for it.
+
+    python scripts/plan_training.py
+    python scripts/plan_training.py --preset nano
+    python scripts/plan_training.py --config_path model/config/gpt_small_config.json --batch_size 8
+
+The flags are those of train_improved.py, and its CONFIG counts. Nothing is trained or written. What loss to expect is
+told from the committed reference runs, where there are some of that size.
+Exit code: 0 done, 2 these settings can not be run here.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script: import from the repository root, not from this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import os
+
+import torch
+
+from evaluation.model_sizes import measure_training
+from model.architecture.config import ConfigError, ModelConfig
+from pretraining.device import DeviceError, choose_device
+from pretraining.perplexity import perplexity
+from pretraining.run import TrainingFailed
+from pretraining.settings import SettingsError, read_settings, tokens_per_step
+from pretraining.train_improved import CONFIG, memory_shortage
+from pretraining.watching.monitor_screen import duration
+from pretraining.watching.reference import Reference, read_references, reference_for
+from pretraining.watching.wording import size
+
+BUDGETS = {"ten minutes": 10, "an hour": 60, "overnight": 540}  # minutes
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and tell. Returns 0, or 2 with one line on stderr."""
+    try:
+        settings = read_settings(CONFIG, arguments, description=__doc__)
+        config = ModelConfig.load(settings["config_path"])
+        device, reason = choose_device(settings["device"])
+        if hasattr(os, "getloadavg") and os.getloadavg()[0] > os.cpu_count() / 2:
+            print("This machine is busy with other work: the plan will be too long")
+        print(f"Timing a few steps of {tokens_per_step(settings):,} tokens on {device} ({reason})", flush=True)
+        measured = measure(settings, config, device)
+    except (SettingsError, ConfigError, DeviceError, TrainingFailed) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print("\n" + "\n".join(plan(settings, measured, reference_for(measured["parameters"], read_references()))))
+    return 0
+
+
+def measure(settings: dict, config: ModelConfig, device: torch.device) -> dict:
+    """Speed and memory of these settings' steps. Raises TrainingFailed when memory runs out."""
+    try:
+        measured = measure_training(config, settings, device)
+    except RuntimeError as error:
+        if shortage := memory_shortage(error, settings):
+            raise shortage from None
+        raise
+    return measured | {"parameters": measured["weights"] // 4}
+
+
+def plan(settings: dict, measured: dict, reference: Reference | None) -> list[str]:
+    """What the run will take and give, and what would fit into other times."""
+    speed, parameters, per_step = measured["tokens_per_second"], measured["parameters"], tokens_per_step(settings)
+    tokens = settings["max_steps"] * per_step
+    if settings["max_minutes"]:
+        tokens = min(tokens, fitting_tokens(settings["max_minutes"], speed, per_step))
+    large = parameters > 10e6
+    lines = [
+        f"model        {Path(settings['config_path']).name}, {parameters / 1e6:.1f}M parameters",
+        f"speed        {speed:,.0f} tokens/s in {measured['precision']} (median of {measured['timed_steps']} steps)",
+        f"memory       {size(measured['peak'])} at most"
+        if measured["peak"]
+        else "memory       not told by this system",
+        f"this run     {tokens // per_step:,} steps, {tokens / 1e6:,.2f}M tokens in {duration(tokens / speed)}",
+        f"             {tokens / parameters:.2f} tokens per parameter"
+        + ("; with so few, a smaller model learns more: --preset nano" if tokens < parameters / 4 and large else ""),
+        f"to expect    {expectation(tokens, reference)}",
+        "",
+        "What fits into other times:",
+    ]
+    for name, minutes in BUDGETS.items():
+        fitting = fitting_tokens(minutes, speed, per_step)
+        steps = f" --max_steps {fitting // per_step}" if fitting // per_step > settings["max_steps"] else ""
+        amount = f"{fitting / 1e6:,.2f}M tokens, {fitting / parameters:.2f} per parameter"
+        lines.append(f"{name:<13}{amount:<42}--max_minutes {minutes}{steps}")
+    return lines
+
+
+def fitting_tokens(minutes: float, speed: float, per_step: int) -> int:
+    """Tokens of the whole steps that fit into a time, validations and savings not counted."""
+    return max(1, int(minutes * 60 * speed / per_step)) * per_step
+
+
+def expectation(tokens: int, reference: Reference | None) -> str:
+    """The loss that our own runs of this size had after so many tokens."""
+    if reference is None:
+        return "not known: no reference run of this size is committed"
+    told = f"held-out code, {reference.seeds} runs of preset {reference.preset}"
+    if band := reference.band(tokens):
+        low, high = (f"{perplexity(loss):.0f}" for loss in band)
+        return f"perplexity {low} to {high} or a little less ({told}, which went on from there)"
+    end = f"perplexity {perplexity(reference.highest[-1]):.0f} after {reference.tokens[-1] / 1e6:.2f}M tokens ({told})"
+    return f"less than {end}" if tokens > reference.tokens[-1] else f"more than {end}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
