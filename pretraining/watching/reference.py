@@ -112,8 +112,9 @@ def causes(run: dict, reference: Reference) -> list[str]:
         for key in LEARNING
         if settings.get(key) != reference.settings.get(key)
     ]
-    if abs(run["corpus_tokens"] - reference.corpus_tokens) > 0.02 * reference.corpus_tokens:
-        changed.append(f"the corpus has {run['corpus_tokens']:,} tokens (there {reference.corpus_tokens:,})")
+    corpus_tokens = run.get("corpus_tokens", reference.corpus_tokens)  # which logs of earlier versions do not tell
+    if abs(corpus_tokens - reference.corpus_tokens) > 0.02 * reference.corpus_tokens:
+        changed.append(f"the corpus has {corpus_tokens:,} tokens (there {reference.corpus_tokens:,})")
     if changed:
         return [f"likely cause: {cause}" for cause in changed[:3]]
     return ["nothing differs in the recipe: is the corpus what it was? does --device cpu give the same losses?"]

@@ -397,3 +397,16 @@ def test_it_only_looks(root):
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     told(root)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def test_a_plan_is_made_by_the_python_that_can_train(capfd):
+    """status.py itself runs without torch; the flags of a training reach the plan, and its answer is the exit code."""
+    assert status.main(["--plan", "--batch_size", "0"]) == 2
+    assert "batch_size is 0" in capfd.readouterr().err
+
+
+def test_an_unknown_flag_is_no_plan(capsys):
+    with pytest.raises(SystemExit) as left:
+        status.main(["--plam"])
+    assert left.value.code == 2
+    assert "--plam" in capsys.readouterr().err

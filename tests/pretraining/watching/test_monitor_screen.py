@@ -9,7 +9,9 @@ import re
 import pytest
 
 from pretraining.lock import FolderLock
+from pretraining.watching import run_facts
 from pretraining.watching.monitor_screen import ASCII_LOOK, UNICODE_LOOK, draw_run, duration, news, painted
+from pretraining.watching.reference import Reference
 from pretraining.watching.run_facts import read_facts
 from pretraining.watching.text_chart import text_of
 from tests.pretraining.watching.training_logs import a_log, write_log
@@ -141,6 +143,21 @@ def test_a_loss_that_exploded_is_shown_as_it_is(facts_of, tmp_path, loss):
     lines = screen(read_facts(write_log(log)))
     assert "poor" in lines[6] and all(len(line) <= 80 for line in lines)
     assert ("nan" if math.isnan(loss) else "> 1,000,000") in lines[6]
+
+
+@pytest.mark.parametrize(
+    ("low", "told"), [(4.15, "in the band of 3 reference runs"), (3.0, "above the 3 reference runs")]
+)
+def test_a_run_is_shown_over_the_band_of_our_own_runs(facts_of, tmp_path, monkeypatch, low, told):
+    """Who has never trained a model can not know whether 4.2 is good after 200 steps; our own runs do."""
+    before = screen(facts_of())
+    size, tokens = a_log(tmp_path)["run"]["parameters"], [0, 100 * 4096, 200 * 4096]
+    reference = Reference("nano", size, 0, {}, 3, tokens, [9.0, 5.5, low], [9.0, 5.6, low + 0.1])
+    monkeypatch.setattr(run_facts, "read_references", lambda: [reference])
+    shown = screen(facts_of())
+    assert any(told in line for line in shown)
+    assert not any("reference" in line for line in before)
+    assert shown[-8:] != before[-8:]  # the band is in the chart
 
 
 def test_colour_is_added_to_the_text_and_changes_none_of_it(facts_of):
