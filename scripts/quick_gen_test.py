@@ -17,6 +17,7 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
 import argparse
 import io
 import os
+import shlex
 import shutil
 import textwrap
 import unicodedata
@@ -34,6 +35,8 @@ from pretraining.generate import open_model
 from pretraining.perplexity import band, perplexity
 from pretraining.sampling import SamplingError, SamplingSettings, sample_generator
 from pretraining.text_stream import generate_texts
+from pretraining.train_improved import CONFIG
+from pretraining.watching.same_run import flags_to_lengthen
 from tokenizer.bpe import TokenizerError
 
 PROMPTS = (  # and whether it is the beginning of code
@@ -244,9 +247,8 @@ def train_longer(trained: TrainedModel) -> str:
         or trained.path.resolve().parent != CHECKPOINT_DIR
     ):
         return script
-    preset = load_checkpoint(trained.path).get("settings", {}).get("preset", "default")
-    chosen = "" if preset == "default" else f" --preset {preset}"
-    return f"{script}{chosen} --resume last --max_steps {2 * trained.step}"
+    settings = {"preset": "default"} | load_checkpoint(trained.path).get("settings", {})
+    return shlex.join([*script.split(), *flags_to_lengthen(settings, CONFIG, 2 * trained.step)])
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -34,7 +34,7 @@ from pretraining.settings import PRESETS, ROOT, SettingsError, read_settings
 from pretraining.watching.monitor_screen import duration
 from pretraining.watching.places_to_edit import GENERATE, MIX, TRAIN, lines_to_edit, plain_values
 from pretraining.watching.run_facts import RunFacts, read_facts
-from pretraining.watching.same_run import flags_of_run
+from pretraining.watching.same_run import flags_of_run, flags_to_lengthen
 from pretraining.watching.wording import age, plural, size
 
 MEASURES = ("perplexity", "average_perplexity", "score")  # what a results file calls its most important numbers
@@ -247,6 +247,11 @@ def tell_next(project: Project) -> list[str]:
         why, command = "train a model:", [TRAIN, "--preset", "nano"] if untouched else [TRAIN]
     elif written(project.path("corpus_file")) > written(model):
         why, command = "the corpus is newer than the model; train on it:", [TRAIN]
+    elif state == "finished" and (folder / "last.pt").is_file() and is_poor(project.run):
+        why, command = "it has learnt too little to be looked at; go on:", [TRAIN]
+        with contextlib.suppress(SettingsError):
+            steps = 2 * project.run.progress.step
+            command += flags_to_lengthen(project.run.log["run"]["settings"], project.config, steps)
     elif written(newest_result(project.root)) > written(model):
         why, command = "let the model write:", [GENERATE]
     elif (project.root / evaluate).is_file():
@@ -255,6 +260,11 @@ def tell_next(project: Project) -> list[str]:
         why, command = "see what the model writes:", ["scripts/quick_gen_test.py"]
     there = "" if Path.cwd() == project.root else f"cd {shlex.quote(str(project.root))} && "
     return [why, f"  {there}{shlex.join([project.python, *command])}"]
+
+
+def is_poor(run: RunFacts | None) -> bool:
+    """Whether the run's model predicts held-out text so badly that only more training helps."""
+    return bool(run and run.held_out) and band(perplexity(run.held_out[0].latest)) == "poor"
 
 
 def newest_result(root: Path) -> Path | None:

@@ -28,6 +28,16 @@ def flags_of_run(settings: dict, config: dict, saved: bool) -> list[str]:
     return flags
 
 
+def flags_to_lengthen(settings: dict, config: dict, steps: int) -> list[str]:
+    """Flags for train_improved.py with which the finished run of these settings goes on until `steps`.
+
+    Raises SettingsError when CONFIG or the preset can not be run.
+    """
+    lengthened = {key: value for key, value in settings.items() if key not in ("max_steps", "max_minutes")}
+    same = flags_of_run(lengthened | {"resume": "auto"}, config, saved=True)
+    return [*same, "--resume", "last", "--max_steps", str(steps)]
+
+
 def _same(key: str, then: object, now: object) -> bool:
     """Equal, also where the repository has been moved: its own paths moved with it."""
     if then == now or key not in PATHS or not Path(now).is_relative_to(ROOT):

@@ -176,6 +176,17 @@ def test_an_evaluation_counts_when_it_is_newer_than_the_model(root):
     assert next_command(root) == "python pretraining/generate.py"
 
 
+def test_a_run_that_learnt_too_little_is_to_be_lengthened_with_its_own_flags(root):
+    mixed(root)
+    trained(root, "finished", "--preset", "nano", "--learning_rate", "1e-3", "--max_minutes", "1", last_step=250)
+    log = json.loads((root / "logs/training_log.json").read_text("utf-8"))
+    log["validation"][-1]["heldout_code"]["loss"] = 6.0
+    write(root / "logs/training_log.json", log)
+    first, *flags = next_command(root).split(" --")
+    assert first == "python pretraining/train_improved.py"
+    assert flags == ["preset nano", "learning_rate 0.001", "resume last", "max_steps 500"]
+
+
 def test_a_corpus_that_is_newer_than_the_model_is_to_be_trained_on(root):
     trained(root, "finished", hours_ago=5)
     mixed(root)
