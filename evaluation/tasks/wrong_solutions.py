@@ -17,6 +17,7 @@ from evaluation.tasks.mutants import mutants
 from evaluation.tasks.tricks import TRICKS, tricked
 
 NEIGHBOURS = 4  # other tasks whose solution is tried
+TRICKS_OF_EACH = 5
 OTHER_TASK, TRIVIAL, TRICK = "another task's", "trivial answer", "trick"
 
 
@@ -43,7 +44,7 @@ def wrong_solutions(tasks: Sequence[Task], most_mutants: int) -> Iterator[Wrong]
             yield Wrong(task, OTHER_TASK, task.prompt + _translated(other, task))
         for body in _trivial_bodies(task):
             yield Wrong(task, TRIVIAL, f"{task.prompt}{task.exercise.indentation}    {body}\n")
-        for trick in TRICKS:
+        for trick in dice.sample(TRICKS, TRICKS_OF_EACH):
             yield Wrong(task, TRICK, tricked(task.prompt, task.entry, task.exercise.indentation, trick))
 
 

@@ -29,6 +29,7 @@ UNPRINTABLE = {"SURROGATE": "x = '\udc80'", "NUL": "x = 1\0"}
 CHECK = "def check(add):\n    assert add(2, 3) == 5\n    assert add(10, -4) == 6\n"
 RIGHT = "def add(a, b): return a + b"
 LIMITS = Limits(cpu_seconds=1, wall_seconds=1.3)
+SHORT = Limits(cpu_seconds=1, wall_seconds=0.8)  # for those that use all the time that they are given
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Arena:
             found.append("the victim is dead")
         if not (after := next(self.sandbox.judge([Job(RIGHT, "add", test=CHECK)]))).is_pass:
             found.append(f"the next right program: {after}")
-        if verdict.strays or not wait_until(lambda: len(self._processes()) == len(self.processes)):
+        if verdict.strays or not wait_until(lambda: len(self._processes()) <= len(self.processes)):
             found.append(f"{verdict.strays} strays; processes {self._processes()}, before {self.processes}")
         return found
 
@@ -114,7 +115,7 @@ def _alive(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def arena(workers: int = 1, **settings: bool) -> Iterator[Arena]:
+def arena(workers: int = 1, limits: Limits = LIMITS, **settings: bool) -> Iterator[Arena]:
     """Where programs are let loose. Raises SandboxUnavailable."""
     folder = Path(tempfile.mkdtemp(prefix="hostile"))
     folder.chmod(0o777)
@@ -126,7 +127,7 @@ def arena(workers: int = 1, **settings: bool) -> Iterator[Arena]:
             listening.bind(str(folder / "socket"))
             (folder / "socket").chmod(0o777)
             listening.setblocking(False)
-            with Sandbox(LIMITS, workers=workers, **settings) as sandbox:
+            with Sandbox(limits, workers=workers, **settings) as sandbox:
                 yield Arena(folder, victim.pid, listening, sandbox)
     finally:
         victim.kill()
