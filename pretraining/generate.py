@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from model.architecture.model import GPT
 from pretraining.checkpoint import CheckpointError, TrainedModel, best_checkpoint, load_trained_model
 from pretraining.device import DeviceError, choose_device, self_check
+from pretraining.fast_model import WEIGHTS
 from pretraining.sampling import SamplingError, SamplingSettings, sample_generator
 from pretraining.text_stream import generate_texts
 from tokenizer.bpe import Tokenizer, TokenizerError
@@ -100,7 +101,15 @@ def print_if_too_long(tokenizer: Tokenizer, prompt: str, context_length: int) ->
         )
 
 
-def write_answers(trained: TrainedModel, prompt: str, settings: SamplingSettings, seed: int, num_samples: int) -> None:
+def write_answers(
+    trained: TrainedModel,
+    prompt: str,
+    settings: SamplingSettings,
+    seed: int,
+    num_samples: int,
+    *,
+    weights: str = "float32",
+) -> None:
     """Print the answers to one prompt: a single one as it is written, several when all are done.
 
     Ctrl-C ends them early and keeps what is there. The last line has the speed and the seed that repeats it all.
@@ -115,6 +124,7 @@ def write_answers(trained: TrainedModel, prompt: str, settings: SamplingSettings
         generators=[sample_generator(seed, sample) for sample in range(num_samples)],
         settings=settings,
         context_length=trained.context_length,
+        weights=weights,
     )
     texts, tokens, stopped = [""] * num_samples, 0, ""
     started = time.perf_counter()
@@ -205,6 +215,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--stop", action="append", default=[], help=r"end before this text; may be repeated; \n and \t are understood")
     add("--seed", type=int, help="repeats an answer; without it a new one is drawn and printed")
     add("--num_samples", "--num-samples", type=int, default=1, help="answers to each prompt")
+    add(
+        "--weights",
+        choices=WEIGHTS,
+        default="float32",
+        help="faster on a CPU for a little quality: int8 for one sample, bfloat16 for many",
+    )
     add("--checkpoint", type=Path, help="model to use; without it the best of the newest run")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     return parser.parse_args(arguments)
@@ -226,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         first_prompt = (piped or SETTINGS["prompt"]) if chosen.prompt is None else chosen.prompt
         for prompt in chain([first_prompt], typed_prompts() if ask_for_more else []):
             seed = fresh_seed() if chosen.seed is None else chosen.seed
-            write_answers(trained, prompt, settings, seed, chosen.num_samples)
+            write_answers(trained, prompt, settings, seed, chosen.num_samples, weights=chosen.weights)
     except BrokenPipeError:  # whoever read this has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (SamplingError, CheckpointError, DeviceError, TokenizerError, OSError) as error:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
+from pretraining.fast_model import WEIGHTS, FastModel
 
 
 class SamplingError(ValueError):
@@ -60,7 +61,8 @@ def kept_probabilities(logits: Tensor, settings: SamplingSettings) -> tuple[Tens
     most probable token always stays. The temperature must not be 0 here.
     """
     vocab_size = logits.shape[-1]
-    scores, tokens = logits.double().topk(min(settings.top_k or vocab_size, vocab_size))
+    scores, tokens = logits.topk(min(settings.top_k or vocab_size, vocab_size))
+    scores = scores.double()
     probabilities = torch.softmax((scores - scores[:, :1]) / settings.temperature, dim=-1)
     if settings.top_p < 1:
         more_probable = probabilities.cumsum(dim=-1) - probabilities  # the share of all tokens before each
@@ -74,16 +76,23 @@ def draw_tokens(logits: Tensor, settings: SamplingSettings, generators: list[tor
     Raises SamplingError when a row has no probabilities (NaN), as a model has whose training went astray.
     """
     logits = logits.float().cpu()
-    if logits.isnan().any():
-        raise SamplingError("the model's scores are not numbers: its training diverged; give an earlier --checkpoint")
     if settings.temperature == 0:
-        return logits.argmax(dim=-1).tolist()
+        best_scores, best_tokens = logits.max(dim=-1)
+        _refuse_nan(best_scores)
+        return best_tokens.tolist()
     probabilities, tokens = kept_probabilities(logits, settings)
+    _refuse_nan(probabilities)
     cumulative = probabilities.cumsum(dim=-1)
     numbers = torch.cat([torch.rand(1, 1, generator=generator, dtype=torch.float64) for generator in generators])
     # The first place whose cumulative probability is above the number: never one of probability 0, which adds nothing.
     places = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True)
     return tokens.gather(1, places)[:, 0].tolist()
+
+
+def _refuse_nan(numbers: Tensor) -> None:
+    """Raise SamplingError for NaN: one in a row's scores is its maximum, and all its probabilities are NaN."""
+    if numbers.isnan().any():
+        raise SamplingError("the model's scores are not numbers: its training diverged; give an earlier --checkpoint")
 
 
 @torch.inference_mode()
@@ -97,6 +106,7 @@ def generate_tokens(
     context_length: int,
     first_tokens: list[list[int] | None] | None = None,
     finished: Callable[[int], bool] = lambda row: False,
+    weights: str = "float32",
 ) -> Iterator[tuple[int, int]]:
     """Continue prompts (token ids) side by side, one row each; yields (row, token) as tokens are drawn.
 
@@ -105,6 +115,7 @@ def generate_tokens(
     `max_new_tokens`, or when `finished(row)`, asked after each of its tokens, is true; it then leaves the batch.
     `first_tokens` may limit the first token of a row to these; None there allows all.
 
+    Prompts are read by `model` itself; on a CPU the tokens after the first come from a FastModel with these `weights`.
     A text that fills the context of `context_length` tokens goes on in a window that slides: the last half of the
     context is read again as if it were the whole, and what came before is forgotten.
     """
@@ -117,21 +128,41 @@ def generate_tokens(
     longest = max(map(len, texts))
     cache, logits = _read_prompts(model, texts, capacity=min(context_length, longest + settings.max_new_tokens))
     logits = _limit(logits, first_tokens or [None] * len(prompts))
+    next_scores = _next_scores(model, len(prompts), weights)
     for count in range(1, settings.max_new_tokens + 1):
-        going_on = []
+        ended = []
         for place, token in enumerate(draw_tokens(logits, settings, [generators[row] for row in rows])):
             texts[rows[place]].append(token)
             yield rows[place], token
-            if token != end_of_text_id and not finished(rows[place]):
-                going_on.append(place)
-        if not going_on or count == settings.max_new_tokens:
+            if token == end_of_text_id or finished(rows[place]):
+                ended.append(place)
+        if len(ended) == len(rows) or count == settings.max_new_tokens:
             return
-        if len(going_on) < len(rows):
+        if ended:
+            going_on = _without(len(rows), ended)
             cache.select_rows(going_on)
             rows = [rows[place] for place in going_on]
         _slide_full_windows(model, cache, [texts[row] for row in rows], context_length)
-        newest = torch.tensor([texts[row][-1:] for row in rows], device=model.head.weight.device)
-        logits = model(newest, cache)[:, -1]
+        logits = next_scores([texts[row][-1] for row in rows], cache)
+
+
+def _next_scores(model: GPT, rows: int, weights: str) -> Callable[[list[int], KeyValueCache], Tensor]:
+    """The function that adds one token to each row of a cache and returns the next scores (rows, vocab)."""
+    device = model.head.weight.device
+    if weights not in WEIGHTS or (weights != "float32" and device.type != "cpu"):
+        raise SamplingError(f"{weights} weights are not possible on {device.type}; leave out --weights for float32")
+    if device.type == "cpu":
+        return FastModel(model, rows, weights).next_scores
+    return lambda tokens, cache: model(torch.tensor(tokens, device=device)[:, None], cache)[:, -1]
+
+
+def _without(count: int, ended: list[int]) -> list[int]:
+    """The places 0 to count - 1 without those that ended, whose gaps the last ones fill: so few rows move."""
+    places = list(range(count))
+    for place in reversed(ended):
+        places[place] = places[-1]
+        places.pop()
+    return places
 
 
 def _limit(logits: Tensor, allowed: list[list[int] | None]) -> Tensor:

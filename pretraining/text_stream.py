@@ -4,7 +4,10 @@
 """
 
 import codecs
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import islice, takewhile
 
 import torch
 
@@ -48,6 +51,12 @@ class TextStream:
         return held
 
 
+@lru_cache(maxsize=4)
+def _sorted_tokens(tokenizer: Tokenizer) -> list[tuple[bytes, int]]:
+    """All tokens' bytes and ids in order, so that those with a common beginning stand together."""
+    return sorted((tokenizer.token_bytes(token), token) for token in range(tokenizer.vocab_size))
+
+
 def reopen_last_token(tokenizer: Tokenizer, prompt: list[int]) -> tuple[list[int], list[int] | None, int]:
     """Take back the last token of a prompt if a longer one could stand in its place.
 
@@ -59,7 +68,9 @@ def reopen_last_token(tokenizer: Tokenizer, prompt: list[int]) -> tuple[list[int
     ending = tokenizer.token_bytes(prompt[-1]) if prompt else b""
     if not ending:
         return prompt, None, 0
-    longer = [token for token in range(tokenizer.vocab_size) if tokenizer.token_bytes(token).startswith(ending)]
+    tokens = _sorted_tokens(tokenizer)
+    first = bisect_left(tokens, (ending,))
+    longer = [token for _, token in takewhile(lambda entry: entry[0].startswith(ending), islice(tokens, first, None))]
     return (prompt[:-1], longer, len(ending)) if len(longer) > 1 else (prompt, None, 0)
 
 
@@ -72,6 +83,7 @@ def generate_texts(
     settings: SamplingSettings,
     context_length: int,
     finished: Callable[[int], bool] = lambda row: False,
+    weights: str = "float32",
 ) -> Iterator[tuple[int, str]]:
     """Continue prompts side by side, as `generate_tokens` does; yields (row, new text) once for each token drawn.
 
@@ -94,6 +106,7 @@ def generate_texts(
         context_length=context_length,
         first_tokens=list(first_tokens),
         finished=lambda row: streams[row].stopped or finished(row),
+        weights=weights,
     ):
         counts[row] += 1
         text = streams[row].add(token)

@@ -60,20 +60,28 @@ class KeyValueCache:
         """
         time = keys.shape[2]
         end = max(self.lengths) + time
+        past_keys, past_values = self.keys[layer], self.values[layer]
         if self.uniform:
-            self.keys[layer, :, :, end - time : end] = keys
-            self.values[layer, :, :, end - time : end] = values
+            past_keys.narrow(2, end - time, time).copy_(keys)
+            past_values.narrow(2, end - time, time).copy_(values)
         else:
             rows = torch.arange(keys.shape[0], device=keys.device)[:, None]
-            self.keys[layer][rows, :, positions] = keys.transpose(1, 2).to(self.keys.dtype)
-            self.values[layer][rows, :, positions] = values.transpose(1, 2).to(self.values.dtype)
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+            past_keys[rows, :, positions] = keys.transpose(1, 2).to(past_keys.dtype)
+            past_values[rows, :, positions] = values.transpose(1, 2).to(past_values.dtype)
+        return past_keys.narrow(2, 0, end), past_values.narrow(2, 0, end)
 
     def select_rows(self, rows: list[int]) -> None:
-        """Keep these rows, in this order: repeat one to share a prompt's prefill, drop one that has finished."""
-        index = torch.tensor(rows, dtype=torch.long, device=self.keys.device)
-        self.keys = self.keys.index_select(1, index)
-        self.values = self.values.index_select(1, index)
+        """Keep these rows, in this order: repeat one to share a prompt's prefill, drop one that has finished.
+
+        Where no more are asked for than there are, only rows that change their place are copied.
+        """
+        if len(rows) > len(self.lengths):
+            index = torch.tensor(rows, dtype=torch.long, device=self.keys.device)
+            self.keys, self.values = self.keys.index_select(1, index), self.values.index_select(1, index)
+        elif moved := [(place, row) for place, row in enumerate(rows) if place != row]:
+            places, sources = map(list, zip(*moved, strict=True))
+            self.keys[:, places], self.values[:, places] = self.keys[:, sources], self.values[:, sources]
+        self.keys, self.values = self.keys[:, : len(rows)], self.values[:, : len(rows)]
         self.lengths = [self.lengths[row] for row in rows]
 
 

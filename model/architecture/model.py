@@ -76,7 +76,7 @@ class GPT(nn.Module):
             for block in self.blocks:
                 x = block(x, rotation)
             return self.final_norm(x)
-        positions, mask = _cached_positions(cache, tokens)
+        positions, mask = cached_positions(cache, T, tokens.device)
         rotation = (self.rotary_cos[positions][:, None], self.rotary_sin[positions][:, None])  # (B, 1, T, D)
         for block in self.blocks:
             x = block(x, rotation, cache, positions, mask)
@@ -101,16 +101,15 @@ def initial_value(name: str) -> tuple[str, float]:
     return entries[0]
 
 
-def _cached_positions(cache: KeyValueCache, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Places (batch, time) of new tokens, and the mask (batch, 1, time, keys) of what each may attend to.
+def cached_positions(cache: KeyValueCache, T: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Places (batch, time) of T new tokens in each row, and the mask (batch, 1, time, keys) of what each may attend to.
 
     No mask is needed for one token behind rows of equal length (it may see everything) nor for the first tokens of
     an empty cache (plain causal attention, which has a faster kernel).
     """
-    T = tokens.shape[1]
-    lengths = torch.tensor(cache.lengths, device=tokens.device)
-    positions = lengths[:, None] + torch.arange(T, device=tokens.device)  # (B, T)
+    lengths = torch.tensor(cache.lengths, device=device)
+    positions = lengths[:, None] + torch.arange(T, device=device)  # (B, T)
     if cache.uniform and (T == 1 or cache.lengths[0] == 0):
         return positions, None
-    keys = torch.arange(max(cache.lengths) + T, device=tokens.device)
+    keys = torch.arange(max(cache.lengths) + T, device=device)
     return positions, (keys <= positions[:, :, None])[:, None]

@@ -7,6 +7,7 @@ import torch
 
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
+from pretraining.fast_model import FastModel
 from pretraining.sampling import (
     SamplingError,
     SamplingSettings,
@@ -271,7 +272,15 @@ def test_equal_prompts_are_read_once_and_finished_rows_cost_nothing(model, monke
         capacities.add(cache.capacity)
         return hidden_states(self, tokens, cache)
 
+    next_scores = FastModel.next_scores
+
+    def watched_step(self, tokens, cache):
+        batches.append((len(tokens), 1))
+        capacities.add(cache.capacity)
+        return next_scores(self, tokens, cache)
+
     monkeypatch.setattr(GPT, "hidden_states", watched)
+    monkeypatch.setattr(FastModel, "next_scores", watched_step)
     taken = [0, 0, 0]
 
     def finished(row: int) -> bool:
