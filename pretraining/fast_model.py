@@ -28,6 +28,7 @@ class FastModel:
     are to be written side by side, to choose by; it works with any other number, too.
     """
 
+    @torch.no_grad()
     def __init__(self, model: GPT, rows: int, weights: str = "float32") -> None:
         def product(weight: Tensor) -> Callable[[Tensor], Tensor]:
             return _product(weight, rows, weights)
@@ -39,18 +40,14 @@ class FastModel:
         for block in model.blocks:
             attention, feed_forward = block.attention, block.feed_forward
             query_key_value = torch.cat((attention.query.weight, attention.key.weight, attention.value.weight))
+            query_key_value *= block.attention_norm.weight * math.sqrt(C)
             gate_up = torch.cat((feed_forward.gate.weight, feed_forward.up.weight))
-            self.layers.append(
-                (
-                    product(query_key_value * block.attention_norm.weight * math.sqrt(C)),
-                    product(attention.output.weight),
-                    product(gate_up * block.feed_forward_norm.weight * math.sqrt(C)),
-                    product(feed_forward.down.weight),
-                )
-            )
+            gate_up *= block.feed_forward_norm.weight * math.sqrt(C)
+            matrices = (query_key_value, attention.output.weight, gate_up, feed_forward.down.weight)
+            self.layers.append([product(weight) for weight in matrices])
             # Of the query's sqrt(D) nothing is left: attention divides its scores by as much.
             turning.append(torch.stack((attention.query_norm.weight, attention.key_norm.weight * math.sqrt(D))))
-        self.head = product(model.head.weight * model.final_norm.weight * math.sqrt(C))
+        self.head = product(model.head.weight * (model.final_norm.weight * math.sqrt(C)))
         # Norm weights folded into the rotary tables: (position, layers, cosine and sine, query and key, 1, 1, D).
         turning = torch.stack(turning)[:, :, None, None]
         cos, sin = (table[:, None, None, None, None] for table in (model.rotary_cos, model.rotary_sin))
@@ -76,15 +73,31 @@ class FastModel:
             query_key, (cos, sin) = _unit(heads[:, :2], smallest_head), rotations[layer].unbind(1)
             query, key = torch.addcmul(query_key * cos, query_key.roll(D // 2, -1), sin).unbind(1)  # (B, H, 1, D)
             keys, values = cache.write(layer, key, heads[:, 2], positions)  # (B, H, S, D)
-            scores = torch.bmm(keys.flatten(0, 1), query.reshape(B * H, D, 1)).view(B, H, 1, end)
-            if mask is not None:
-                scores.masked_fill_(~mask, -math.inf)
-            mixed = torch.bmm(scores.softmax(-1).view(B * H, 1, end), values.flatten(0, 1))
-            x = x + output(mixed.view(B, H * D))
+            x = x + output(_attend(query, keys, values, mask, shared=cache.shared if B > 1 else 0))
             gate, up = gate_up(_unit(x, smallest)).chunk(2, -1)
             x = x + down(F.silu(gate) * up)
         cache.lengths = [length + 1 for length in cache.lengths]
         return self.head(_unit(x, smallest)).to(x.dtype)
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, shared: int) -> Tensor:
+    """Attention of one query in each row, (B, H, 1, D) over (B, H, S, D) to (B, H D); scores are not scaled here.
+
+    What the first `shared` keys and values hold is the same for all rows, so it is fetched from memory once.
+    """
+    B, H, _, D = query.shape
+    own_keys, own_values = keys[:, :, shared:].flatten(0, 1), values[:, :, shared:].flatten(0, 1)
+    scores = torch.bmm(query.reshape(B * H, 1, D), own_keys.mT).view(B, H, 1, -1)
+    if shared:
+        scores_of_shared = query[:, :, 0].transpose(0, 1) @ keys[0, :, :shared].mT  # (H, B, shared)
+        scores = torch.cat((scores_of_shared.transpose(0, 1)[:, :, None], scores), dim=-1)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    shares = scores.softmax(-1)
+    mixed = torch.bmm(shares[..., shared:].reshape(B * H, 1, -1), own_values).view(B, H, D)
+    if shared:
+        mixed = mixed + (shares[:, :, 0, :shared].transpose(0, 1) @ values[0, :, :shared]).transpose(0, 1)
+    return mixed.view(B, H * D)
 
 
 def _unit(x: Tensor, smallest: Tensor) -> Tensor:

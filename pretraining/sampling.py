@@ -205,5 +205,6 @@ def _slide_full_windows(model: GPT, cache: KeyValueCache, texts: list[list[int]]
     model.hidden_states(torch.tensor([texts[row][-kept - 1 : -1] for row in full], device=fresh.keys.device), fresh)
     cache.keys[:, full, :, :kept] = fresh.keys
     cache.values[:, full, :, :kept] = fresh.values
+    cache.shared = 0
     for row in full:
         cache.lengths[row] = kept

@@ -41,6 +41,7 @@ class KeyValueCache:
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.lengths = [0] * batch_size
+        self.shared = 0  # so many first tokens are the same in all rows, which may then be read from one
 
     @property
     def capacity(self) -> int:
@@ -60,6 +61,7 @@ class KeyValueCache:
         """
         time = keys.shape[2]
         end = max(self.lengths) + time
+        self.shared = min(self.shared, *self.lengths)
         past_keys, past_values = self.keys[layer], self.values[layer]
         if self.uniform:
             past_keys.narrow(2, end - time, time).copy_(keys)
@@ -83,6 +85,8 @@ class KeyValueCache:
             self.keys[:, places], self.values[:, places] = self.keys[:, sources], self.values[:, sources]
         self.keys, self.values = self.keys[:, : len(rows)], self.values[:, : len(rows)]
         self.lengths = [self.lengths[row] for row in rows]
+        if len(set(rows)) == 1:
+            self.shared = self.lengths[0]
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
