@@ -12,7 +12,9 @@ from pathlib import Path
 
 from evaluation.figures import PLOTS
 from evaluation.held_out import HeldOutError
+from evaluation.humaneval_problems import HumanEvalError
 from evaluation.result_files import RESULTS, ResultError, describe, save_result, shown_path
+from evaluation.sandbox.pool import SandboxBroken
 from model.architecture.config import ConfigError
 from pretraining.checkpoint import CheckpointError, TrainedModel
 from pretraining.device import DeviceError
@@ -25,8 +27,10 @@ EXPLAINED = (
     ConfigError,
     DeviceError,
     HeldOutError,
+    HumanEvalError,
     ResultError,
     SamplingError,
+    SandboxBroken,
     TokenizerError,
 )
 
@@ -67,6 +71,11 @@ def ask(
 
     A question that depends on earlier answers is given as a function of the folders of results and of pictures.
     """
+    return ask_as_chosen(question, options(description).parse_args(arguments))
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What can be chosen for any question; a script may add its own."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--checkpoint", type=Path, help="model to ask; without it the best of the newest run")
@@ -75,7 +84,11 @@ def ask(
     add("--seed", type=int, default=0, help="which sample is drawn (default: 0)")
     add("--results", type=Path, default=RESULTS, help="folder of the results file (default: evaluation/results)")
     add("--plots", type=Path, default=PLOTS, help="folder of the pictures (default: evaluation/plots)")
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def ask_as_chosen(question: Question | Callable[[Path, Path], Question], chosen: argparse.Namespace) -> int:
+    """Ask, show and draw. Returns 0, or 2 with one line on stderr when it can not be asked."""
     try:
         if not isinstance(question, Question):
             question = question(chosen.results, chosen.plots)

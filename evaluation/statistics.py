@@ -20,8 +20,11 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> Interval:
     """The interval of a share, `successes` of `n` (Wilson 1927); the whole of [0, 1] where nothing was asked.
+
+    Where each trial succeeds in part (a problem of which some tries pass), so does `successes`; parts vary less than
+    whole successes do, so the interval is then rather too wide than too narrow.
 
     Unlike the textbook's p ± 2 sqrt(p(1-p)/n) it is right for shares near 0 and 1, where small models live.
     Raises ValueError when there are more successes than trials, KeyError for a confidence other than 0.95 and 0.999.
@@ -37,7 +40,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     return Interval(max(0.0, center - half), min(1.0, center + half))
 
 
-def share_with_interval(successes: int, n: int) -> dict[str, float | int | list[float]]:
+def share_with_interval(successes: float, n: int) -> dict[str, float | int | list[float]]:
     """A share as result files hold it: score, n and the 95% interval."""
     return {"score": successes / n if n else 0.0, "n": n, "interval": list(wilson_interval(successes, n))}
 

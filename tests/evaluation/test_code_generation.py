@@ -1,80 +1,69 @@
-"""Completions climb the ladder by what they do, the reference reaches its end, and nothing runs without walls."""
+"""Tasks of our own: the references reach the top, what follows the function is cut off, and the answer is shown."""
 
 import importlib
 
 import pytest
 
-from evaluation.sandbox.pool import SandboxUnavailable, Verdict
+from evaluation import attempts_judged
+from evaluation.attempts import look_at
+from evaluation.sandbox.pool import SandboxUnavailable
 from evaluation.tasks.catalogue import draw_tasks
 
 script = importlib.import_module("evaluation.pytest_code_generation")
 TASKS = draw_tasks(5)
 
 
-def attempts_of(*texts_of_each):
-    return [script.look_at(task, text(task)) for task in TASKS for text in texts_of_each]
+@pytest.fixture
+def writes_references(monkeypatch):
+    """Instead of what a model writes: the reference of each task, then a broken program."""
+
+    def complete(trained, tasks, samples, seed):
+        broken = [f"\n{' ' * (task.indentation + 4)}return (\n" for task in tasks]
+        pairs = zip(tasks, broken, strict=True)
+        return [look_at(task, text) for task, bad in pairs for text in (task.reference, bad)]
+
+    monkeypatch.setattr(script, "complete", complete)
+    monkeypatch.setattr(script, "QUICK", script.Size(5, 2))
 
 
-def broken(task):
-    return "\n" + " " * (task.indentation + 4) + "return (\n"
+def test_references_reach_the_top_and_broken_programs_the_bottom(trained, writes_references):
+    values = script.measure(trained, script.Effort(quick=True), rerank=True)
+    if values["sandbox"]["level"] is None:
+        pytest.skip(values["sandbox"]["reason"])
+    assert values["pass_at"]["1"]["score"] == pytest.approx(0.5) and values["pass_at"]["2"]["score"] == 1.0
+    assert values["verdicts"] == {"pass": 5, "not run": 5} and values["constant_guess"]["score"] == 0.0
+    assert sum(found["n"] for found in values["by_side"].values()) == 5
+    shown = script.table(values)
+    assert all(len(line) <= 80 for line in shown) and any(line.startswith("likeliest of 2") for line in shown)
 
 
-def test_references_reach_the_top_and_broken_programs_the_bottom():
-    attempts, sandbox = script.judge(attempts_of(lambda task: task.reference, broken), allow_unsandboxed=False)
-    if sandbox["level"] is None:
-        pytest.skip(sandbox["reason"])
-    values = script.summary(attempts, 2, TASKS) | {"sandbox": sandbox}
-    assert [attempt.rung for attempt in attempts] == [len(script.LADDER), 0] * len(TASKS)
-    assert values["pass_at_1"]["score"] == pytest.approx(0.5) and values["pass_at_k"]["score"] == 1.0
-    assert values["verdicts"] == {"pass": 5, "not run": 5}
-    assert values["best"]["verdict"] == "pass" and values["worst"]["verdict"] == "not run"
-    assert all(len(line) <= 80 for line in script.table(values))
+def test_without_a_sandbox_the_next_command_is_what_was_typed_and_the_flag(
+    trained, writes_references, monkeypatch, tmp_path, capsys
+):
+    def refuse(*arguments, **settings):
+        raise SandboxUnavailable(
+            "no walls here, and this reason is longer than any one line of a table may ever be long"
+        )
+
+    monkeypatch.setattr(attempts_judged, "Sandbox", refuse)
+    places = ["--results", str(tmp_path), "--plots", str(tmp_path)]
+    assert script.main(["--checkpoint", str(trained.path), "--device", "cpu", "--quick", *places]) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing was run: no walls here" in shown and "defines it" in shown and "pass@" not in shown
+    command = next(line for line in shown.splitlines() if line.endswith("--allow-unsandboxed"))
+    assert command.split()[:4] == ["python", "evaluation/pytest_code_generation.py", "--checkpoint", str(trained.path)]
+    assert (tmp_path / "code_generation.png").is_file()
 
 
-def test_what_the_model_writes_behind_the_function_is_cut_off():
+def test_what_the_model_writes_behind_the_function_is_cut_off(trained, monkeypatch):
     """A completion that goes on with other code would else be judged for what it was not asked."""
     task = next(task for task in TASKS if task.indentation == 0)
-    attempt = script.look_at(task, task.reference + "\nraise SystemExit\n")
-    assert attempt.completion.rstrip() == task.reference.rstrip() and attempt.defines
-
-
-@pytest.mark.parametrize(
-    ("verdict", "rung"),
-    [
-        (None, 2),
-        (Verdict("error:NameError", calls=1), 2),
-        (Verdict("timeout", calls=1), 2),
-        (Verdict("invalid-test", calls=0), 2),
-        (Verdict("wrong", calls=3), 3),
-        (Verdict("wrong", calls=3, right_type=1), 4),
-        (Verdict("wrong", calls=3, right_type=2, passed=1), 5),
-        (Verdict("pass", calls=3, right_type=3, passed=3), 6),
-    ],
-)
-def test_the_rung_follows_from_the_verdict(verdict, rung):
-    assert script.Attempt(TASKS[0], "", parses=True, defines=True, verdict=verdict).rung == rung
-
-
-def test_without_a_sandbox_nothing_is_run_and_the_rest_is_told(monkeypatch):
-    def refuse(*arguments, **settings):
-        raise SandboxUnavailable("no walls here")
-
-    monkeypatch.setattr(script, "Sandbox", refuse)
-    attempts, sandbox = script.judge(attempts_of(lambda task: task.reference), allow_unsandboxed=False)
-    values = script.summary(attempts, 1, TASKS) | {"sandbox": sandbox}
-    assert list(values["ladder"]) == ["parses", "defines it"] and values["ladder"]["defines it"]["score"] == 1.0
-    shown = "\n".join(script.table(values))
-    assert "Nothing was run: no walls here" in shown and "--allow-unsandboxed" in shown
-
-
-def test_pass_at_k_is_the_share_of_draws_that_hold_a_pass():
-    """Against counting: of the 10 ways to draw 2 of 5 samples, those that hold one of the 2 that pass."""
-    assert script.pass_at_k(5, 2, 2) == pytest.approx(7 / 10)
-    assert script.pass_at_k(5, 0, 5) == 0.0 and script.pass_at_k(5, 5, 1) == 1.0
+    monkeypatch.setattr(script, "write", lambda *_, cut, **__: cut(task, task.reference + "\nraise SystemExit\n"))
+    assert script.complete(trained, [task], 1, 0).rstrip() == task.reference.rstrip()
 
 
 def test_a_model_is_asked_and_the_answer_drawn(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "QUICK", script.Size(3, 2))
     values = script.measure(trained, script.Effort(quick=True))
-    assert values["tasks"]["n"] == 3 and values["ladder"]["parses"]["n"] == 6
+    assert values["tasks"]["n"] == values["ladder"]["parses"]["n"] == 3
     assert [path.name for path in script.draw(values, tmp_path)] == ["code_generation.png"]
