@@ -25,7 +25,7 @@ import torch
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
-from pretraining.device import DeviceError, autocast, choose_device, choose_precision, synchronize
+from pretraining.device import DeviceError, autocast, choose_device, choose_precision, keep_freed_memory, synchronize
 from pretraining.optimizer import build_optimizers, set_learning_rate
 from pretraining.sampling import SamplingSettings, generate_tokens, sample_generator
 from pretraining.settings import CHOICES, PRESETS
@@ -66,6 +66,7 @@ def measure_training(config: ModelConfig, recipe: dict, device: torch.device) ->
     batch_size, block_size = recipe["batch_size"], min(recipe["block_size"], config.max_seq_len)
     precision, _ = choose_precision(device, recipe["precision"])
     before = peak_memory(device)
+    keep_freed_memory()  # as training does
     model = GPT(config).to(device).train()
     optimizers = build_optimizers(model, recipe["optimizer"], recipe["weight_decay"], precision)
     set_learning_rate(optimizers, 1e-4)

@@ -3,7 +3,6 @@
 import math
 import os
 import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from torch import nn
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining.checkpoint import build_model, load_checkpoint
+from pretraining.compilation import choose_compile, expected_seconds
 from pretraining.dataset import open_tokenizer, open_training_data
-from pretraining.device import DeviceError, choose_device, choose_precision, self_check
+from pretraining.device import DeviceError, choose_device, choose_precision, keep_freed_memory, self_check
 from pretraining.processes import Processes
 from pretraining.resume import ARCHIVED_LOG, archive_run, checkpoint_to_resume, find_log, fits, timestamp_now
 from pretraining.run import Run
@@ -45,6 +45,8 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
     precision, precision_reason = choose_precision(device, settings["precision"])
     if decided:  # whatever was measured then holds now
         precision, precision_reason = getattr(torch, decided["precision"]), "as before"
+    if device.type == "cpu":
+        keep_freed_memory()
     print(f"[Device] {device}: {reason}")
     print(f"[Device] {str(precision).removeprefix('torch.')} products: {precision_reason}")
     if decided and decided["threads"] != torch.get_num_threads() and device.type == "cpu":
@@ -54,6 +56,12 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
     model = make_model(config)
     if first_weights:
         model.load_state_dict(first_weights)
+    compiled, compile_reason = choose_compile(
+        device, settings["compile"], expected_seconds(settings, model, precision) if device.type == "cpu" else math.inf
+    )
+    if decided:
+        compiled, compile_reason = decided["compiled"], "as before"
+    print(f"[Device] torch.compile {'on' if compiled else 'off'}: {compile_reason}")
     run = Run(
         settings,
         model=model,
@@ -62,7 +70,7 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
         processes=processes,
         device=device,
         precision=precision,
-        compile_model=decided["compiled"] if decided else _worth_compiling(settings, device),
+        compile_model=compiled,
         identity=identity,
     )
     _begin(run, checkpoint)
@@ -128,13 +136,6 @@ def _began_from(checkpoint: dict | None, init_from: str | None) -> bool:
     training = checkpoint["training"]
     unfinished = training["total_steps"] is None or checkpoint["step"] < training["total_steps"]
     return unfinished and training["identity"]["recipe"]["init_from"] == init_from
-
-
-def _worth_compiling(settings: dict, device: torch.device) -> bool:
-    """Whether torch.compile is used: where asked for, and by itself on an NVIDIA GPU with a C compiler at hand."""
-    if settings["compile"] == "auto":
-        return device.type == "cuda" and any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang"))
-    return settings["compile"] == "on"
 
 
 def _begin(run: Run, checkpoint: dict | None) -> None:

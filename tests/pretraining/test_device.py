@@ -1,6 +1,9 @@
 """Devices: chosen with a reason, and not trusted before they have computed what the CPU computes."""
 
 import contextlib
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +21,7 @@ from pretraining.device import (
     restore_random_states,
     self_check,
 )
+from pretraining.settings import ROOT
 
 CPU = torch.device("cpu")
 SUSPECT = torch.device("cpu", 0)  # computes as the CPU does, and can be told from it
@@ -151,13 +155,39 @@ def test_a_gpu_beyond_the_last_is_refused(monkeypatch):
 @pytest.mark.parametrize("gain, chosen", [(3.0, torch.bfloat16), (1.4, torch.float32), (0.2, torch.float32)])
 def test_the_precision_on_a_cpu_is_what_measures_faster(monkeypatch, gain, chosen):
     """Chips with bfloat16 units gain three times; those without lose as much."""
-    monkeypatch.setattr(device_module, "_product_seconds", lambda dtype: 1.0 if dtype == torch.float32 else 1.0 / gain)
+    monkeypatch.setattr(device_module, "product_speed", lambda dtype: 1.0 if dtype == torch.float32 else gain)
     precision, reason = choose_precision(CPU)
     assert precision == chosen and f"{gain:.1f} times" in reason
 
 
-def test_the_measurement_gives_a_time():
-    assert 0 < device_module._product_seconds(torch.float32, size=64) < 5
+def test_the_measurement_gives_a_speed():
+    assert 1e6 < device_module.product_speed(torch.float32, size=64) < 1e15
+
+
+STEPS = """
+import sys, torch
+from pretraining.device import keep_freed_memory
+from resource import RUSAGE_SELF, getrusage
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for step in range(6):
+    if step == 3:
+        before = getrusage(RUSAGE_SELF).ru_minflt
+    weights = torch.ones(10 << 20, requires_grad=True)  # 42 MB
+    (weights.exp() * weights).sum().backward()
+print(getrusage(RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other habits")
+def test_freed_memory_is_used_again_without_asking_the_system():
+    """A page that the system gives out anew costs more than what a training step writes to it."""
+
+    def pages(what: str) -> int:
+        command = [sys.executable, "-c", STEPS, what]
+        return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+    assert 4 * pages("keep") < pages("default")
 
 
 @pytest.mark.parametrize("has_units, chosen", [(True, torch.bfloat16), (False, torch.float32)])
