@@ -209,7 +209,7 @@ def main() -> None:
     try:
         description = wire.receive_frame(control, time.monotonic() + START_SECONDS)
     except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError) as error:
-        description = {"failed": f"the fork server did not start ({type(error).__name__})"}
+        description = {"failed": f"the fork server did not start ({error})"}
     parties.be_quiet()
     os.dup2(1, 0)  # a test that reads finds nothing
     with contextlib.suppress(OSError, ValueError):  # macOS knows no such limit

@@ -127,7 +127,7 @@ class Worker:
                 self.processes.append(parties.start("judge.py", settings, to_pool, to_server))
             self.description = wire.receive_frame(self.channel, time.monotonic() + 2 * START_SECONDS)
         except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError, OSError) as error:
-            self.description = {"failed": f"the sandbox did not start: {str(error) or type(error).__name__}"}
+            self.description = {"failed": f"the sandbox did not start: {error}"}
         except BaseException:
             self.close()
             raise
@@ -161,7 +161,7 @@ class Worker:
         try:
             return Verdict(**wire.receive_frame(self.channel, deadline))
         except (wire.DeadlinePassed, wire.WireError) as error:
-            return Verdict("sandbox-error", detail=f"the judge does not answer: {type(error).__name__}")
+            return Verdict("sandbox-error", detail=f"the judge does not answer: {error}")
         except wire.ChannelClosed:
             self.close()
         if self.processes[1].returncode in (-signal.SIGALRM, -signal.SIGPROF):

@@ -52,7 +52,7 @@ class Session:
         except KeyError:
             raise SetupFailed(f"the child could not be locked in: {message['failed']}") from None
         except (wire.ChannelClosed, wire.DeadlinePassed, wire.WireError) as error:
-            raise SetupFailed(f"the child was not ready: {type(error).__name__}") from None
+            raise SetupFailed(f"the child was not ready: {error}") from None
 
     def load(self, wall_seconds: float) -> None:
         """Hand over the source and wait until it has run; the program's time begins. Raises as `ask` does."""

@@ -59,7 +59,7 @@ def _receive(channel: socket.socket, size: int, deadline: float | None) -> bytes
         most = min(size - len(data), RECEIVED_AT_ONCE)
         part = _within(channel, deadline, lambda most=most: channel.recv(most))
         if not part:
-            raise ChannelClosed
+            raise ChannelClosed("the other side is gone")
         data += part
     return bytes(data)
 
@@ -69,14 +69,14 @@ def _within(channel: socket.socket, deadline: float | None, do: Callable[[], byt
     if deadline is not None:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise DeadlinePassed
+            raise DeadlinePassed("no answer in time")
         channel.settimeout(left)
     try:
         return do()
     except TimeoutError:
-        raise DeadlinePassed from None
+        raise DeadlinePassed("no answer in time") from None
     except OSError:
-        raise ChannelClosed from None
+        raise ChannelClosed("the other side is gone") from None
 
 
 def encode(value: object, handle_of: Callable[[object], int] | None = None, depth: int = 0) -> object:

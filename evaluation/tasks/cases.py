@@ -22,10 +22,17 @@ def draw_cases(exercise: Exercise, count: int, dice: random.Random) -> list[Case
 
 
 def at_constants(exercise: Exercise, cases: Sequence[Case]) -> list[Case]:
-    """For each number among the constants, a case that has it among its arguments, and one with either neighbour."""
+    """For each number among the constants, a case with it or an argument as long, and for either neighbour."""
     numbers = [value + more for value in exercise.constants.values() if type(value) is int for more in (-1, 0, 1)]
-    holding = (next((case for case in cases if number in parts_of(case.arguments)), None) for number in numbers)
-    return [case for case in holding if case]
+    holding = [next((case for case in cases if number in parts_of(case.arguments)), None) for number in numbers]
+    as_long = [next((case for case in cases if number in _lengths(case.arguments)), None) for number in numbers]
+    return [case for case in (*holding, *as_long) if case]
+
+
+def _lengths(arguments: tuple) -> list[int]:
+    """Of the arguments, and of the texts in a list of them."""
+    texts = [part for argument in arguments if isinstance(argument, list) for part in argument]
+    return [len(value) for value in (*arguments, *texts) if isinstance(value, str | list)]
 
 
 def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
@@ -54,11 +61,15 @@ def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], l
 
 
 def _varied(cases: Sequence[Case]) -> list[Case]:
-    """Cases in such an order that answers differ, and that every second answer is an argument, where that can be."""
+    """Cases in such an order that answers differ, and that every second answer is an argument, where that can be.
+
+    Frequent answers come first: an answer that often comes is a way of its own through a function, such as a limit.
+    """
     by_outcome: dict[str, list[Case]] = {}
     for case in cases:
         by_outcome.setdefault(stable(case.outcome), []).append(case)
-    in_turn = [case for turn in zip_longest(*by_outcome.values()) for case in turn if case]
+    frequent = sorted(by_outcome.values(), key=len, reverse=True)
+    in_turn = [case for turn in zip_longest(*frequent) for case in turn if case]
     parts = [[case for case in in_turn if _answers_itself(case) is trivial] for trivial in (False, True)]
     return [case for turn in zip_longest(*parts) for case in turn if case]
 

@@ -185,6 +185,12 @@ def test_a_sandbox_that_leaks_is_refused_with_the_reason_and_the_next_command(le
     assert sandbox.workers == []
 
 
+def test_parties_that_do_not_come_up_in_time_are_refused_with_that_reason(monkeypatch):
+    monkeypatch.setattr(pool, "START_SECONDS", 0.001)
+    with pytest.raises(SandboxUnavailable, match="did not start: no answer in time"), Sandbox(workers=1):
+        pass
+
+
 def test_too_few_layers_are_refused(monkeypatch):
     monkeypatch.setattr(probes, "level_of", lambda layers: None)
     with pytest.raises(SandboxUnavailable, match="seccomp"), Sandbox(workers=1):
