@@ -206,9 +206,10 @@ def _sameness(subject: Subject, compared: Comparison, cost: dict | None) -> str:
         f"{compared.continued} tokens written greedily are the same.\n"
     )
     if cost:
-        low, high = cost["cost"]["interval"] or (float("nan"),) * 2
+        interval = cost["cost"]["interval"]
+        ends = f" ({interval[0]:+.5f} to {interval[1]:+.5f})" if interval else ""
         text += (
-            f"Rounding to {subject.dtype} costs {cost['cost']['value']:+.5f} bits per byte ({low:+.5f} to {high:+.5f}) "
-            f"on {cost['tokens']:,} tokens of held-out code.\n"
+            f"Rounding to {subject.dtype} costs {cost['cost']['value']:+.5f} bits per byte{ends} on "
+            f"{cost['tokens']:,} tokens of held-out code.\n"
         )
     return text
