@@ -17,7 +17,6 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
 import argparse
 import json
 import os
-import platform
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 import torch
 from tqdm import tqdm
 
+from evaluation.machine import machine, physical_memory
 from evaluation.model_sizes import PARTS, parameters_by_part, recipe_for
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.model import GPT
@@ -148,31 +148,6 @@ def print_table(sizes: list[Size]) -> None:
         for label, values in rows(shown):
             print(f"{label:33}" + "".join(f"{value:>15}" for value in values))
     print("\n*  measured here; the other sizes are counted.  ** computed from the speed, without validations.")
-
-
-def machine(device: str, precision: str) -> str:
-    """Where this was measured, and how."""
-    memory = f", {physical_memory() / 2**30:.0f} GB" if physical_memory() else ""
-    threads = f" ({torch.get_num_threads()} threads{memory})"
-    return f"{device}, {processor()}{threads}, PyTorch {torch.__version__}, {precision}"
-
-
-def physical_memory() -> int | None:
-    """Bytes of memory that this machine has; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others may not know these names
-        return None
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 # -- the picture -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,200 @@
+"""How fast training is on this machine, as a share of what its matrix products can do, and where the time goes.
+
+Forward and backward are held against the fastest matrix product that was measured in the same run and precision. What
+counts as work is in pretraining/compilation.py (`training_flops`): six operations for each weight of a product and
+token, and causal attention; all the rest of a step is overhead. Weights and tokens are random, which changes no speed.
+scripts/benchmark_speed.py shows it.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.architecture.config import ModelConfig
+from model.architecture.model import GPT
+from pretraining.compilation import training_flops
+from pretraining.dataset import TrainingWindows
+from pretraining.device import autocast, keep_freed_memory, synchronize
+from pretraining.optimizer import build_optimizers, set_learning_rate
+
+# Rows, inner and columns of the products whose best counts as the machine's: square ones, and two of the 27M model.
+PRODUCTS = ((1024, 1024, 1024), (2048, 2048, 2048), (8192, 512, 512), (8192, 1344, 512))
+PRODUCTS_OF_A_GPU = ((8192, 8192, 8192), (16384, 4096, 4096))
+PHASES = ("data", "forward", "backward", "optimizer", "rest")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure: a model, the tokens of a step, and how they are computed."""
+
+    name: str  # of the config
+    config: ModelConfig
+    batch_size: int
+    block_size: int
+    precision: torch.dtype
+    compiled: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a step."""
+        return self.batch_size * self.block_size
+
+
+def product_peak(device: torch.device, precision: torch.dtype) -> dict:
+    """The fastest matrix product: operations per second and its shape (rows, inner, columns)."""
+    best = {"flops": 0.0, "shape": ()}
+    for rows, inner, columns in PRODUCTS if device.type != "cuda" else PRODUCTS_OF_A_GPU:
+        a = torch.randn(rows, inner, device=device).to(precision)
+        b = torch.randn(inner, columns, device=device).to(precision)
+        product = torch.empty(rows, columns, device=device, dtype=precision)
+        for _ in range(8):
+            synchronize(device)
+            start = time.perf_counter()
+            torch.mm(a, b, out=product)
+            synchronize(device)
+            flops = 2 * rows * inner * columns / (time.perf_counter() - start)
+            if flops > best["flops"]:
+                best = {"flops": flops, "shape": (rows, inner, columns)}
+    return best
+
+
+def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
+    """The median of `steps` whole training steps, after one that takes memory and compiles.
+
+    Seconds by phase, tokens per second, the share of `peak` (operations per second) that forward and backward reach,
+    and the share of the optimizer in a step of these tokens and of twice as many.
+    """
+    step = _Step(case, device)
+    first, *timed = [step.take() for _ in range(1 + steps)]
+    seconds = {phase: statistics.median(times[phase] for times in timed) for phase in PHASES}
+    whole, learning = sum(seconds.values()), seconds["forward"] + seconds["backward"]
+    return {
+        "model": case.name,
+        "parameters": step.model.parameter_count(),
+        "batch_size": case.batch_size,
+        "block_size": case.block_size,
+        "precision": str(case.precision).removeprefix("torch."),
+        "compiled": case.compiled,
+        "timed_steps": steps,
+        "first_step_seconds": sum(first.values()),
+        "seconds": seconds,
+        "tokens_per_second": case.tokens / whole,
+        "flops_per_token": training_flops(step.model, case.block_size),
+        "share_of_peak": training_flops(step.model, case.block_size) * case.tokens / learning / peak,
+        "optimizer_share": seconds["optimizer"] / whole,
+        "optimizer_share_of_twice_the_tokens": seconds["optimizer"] / (2 * whole - seconds["optimizer"]),
+    }
+
+
+class _Step:
+    """One optimizer step as pretraining/run.py takes it, with a clock between its phases."""
+
+    def __init__(self, case: Case, device: torch.device) -> None:
+        gc.collect()  # the model of the case before, and what was compiled for it
+        torch.compiler.reset()
+        if device.type == "cpu":
+            keep_freed_memory()
+        torch.manual_seed(0)
+        self.case, self.device, self.taken = case, device, 0
+        self.model = GPT(case.config).to(device).train()
+        self.loss_of = torch.compile(self.model.loss) if case.compiled else self.model.loss
+        self.optimizers = build_optimizers(self.model, "muon", 0.1, case.precision)
+        tokens = np.random.default_rng(0).integers(case.config.vocab_size, size=2_000_000).astype("<u2")
+        self.windows = TrainingWindows(tokens, case.block_size, seed=0)
+
+    def take(self) -> dict[str, float]:
+        """Take a step; returns the seconds of each phase."""
+        clock = _Clock(self.device)
+        inputs, targets = self.windows.batch(self.taken * self.case.batch_size, self.case.batch_size)
+        inputs, targets = inputs.to(self.device), targets.to(self.device)
+        clock.lap("data")
+        with autocast(self.device, self.case.precision):
+            loss = self.loss_of(inputs, targets)
+        clock.lap("forward")
+        loss.backward()
+        clock.lap("backward")
+        set_learning_rate(self.optimizers, 1e-4)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        clock.lap("rest")
+        for optimizer in self.optimizers:
+            optimizer.step()
+        clock.lap("optimizer")
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        clock.lap("rest")
+        self.taken += 1
+        return clock.seconds
+
+
+class _Clock:
+    """Adds up the time between calls by name, waiting for the device each time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.seconds = device, dict.fromkeys(PHASES, 0.0)
+        synchronize(device)
+        self.last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last call on `phase`."""
+        synchronize(self.device)
+        now = time.perf_counter()
+        self.seconds[phase] += now - self.last
+        self.last = now
+
+
+# -- transformers, the peer --------------------------------------------------------------------------------------------
+
+
+def compare_with_transformers(case: Case, device: torch.device, steps: int) -> dict | None:
+    """Forward and backward of our model and of transformers' Qwen3 of the same shape, in turn; None without it.
+
+    Both as they come, not compiled: seconds of each, and how many times longer theirs takes.
+    """
+    if not find_spec("transformers"):
+        return None
+    tokens = torch.randint(case.config.vocab_size, (case.batch_size, case.block_size), device=device)
+    ours, theirs = GPT(case.config).to(device).train(), _qwen3(case.config).to(device).train()
+    losses: dict[str, Callable[[], Tensor]] = {
+        "ours": lambda: ours.loss(tokens, tokens),
+        "theirs": lambda: theirs(input_ids=tokens, labels=tokens, use_cache=False).loss,
+    }
+    times: dict[str, list[float]] = {name: [] for name in losses}
+    for _ in range(1 + steps):
+        for name, compute in losses.items():
+            synchronize(device)
+            start = time.perf_counter()
+            with autocast(device, case.precision):
+                loss = compute()
+            loss.backward()
+            synchronize(device)
+            times[name].append(time.perf_counter() - start)
+            for model in (ours, theirs):
+                model.zero_grad(set_to_none=True)
+    seconds = {name: statistics.median(column[1:]) for name, column in times.items()}
+    return seconds | {"times_longer": seconds["theirs"] / seconds["ours"]}
+
+
+def _qwen3(config: ModelConfig) -> nn.Module:
+    """transformers' model of our shape."""
+    import transformers
+
+    return transformers.Qwen3ForCausalLM(
+        transformers.Qwen3Config(
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.ffn_hidden_size,
+            num_hidden_layers=config.n_layers,
+            num_attention_heads=config.n_heads,
+            num_key_value_heads=config.n_heads,
+            head_dim=config.head_size,
+            max_position_embeddings=config.max_seq_len,
+            tie_word_embeddings=False,
+        )
+    )
