@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,8 @@ pytestmark = LINUX_ALONE
 WITHOUT = {"all walls": {}, "no namespaces": {"namespaces": False}, "no Landlock": {"landlock": False}}
 QUICK = [program for program in ALL if not program.slow]
 SLOW = [program for program in ALL if program.slow]
-OTHER_PYTHONS = ("python3.12", "python3.13", "python3.14")
+OTHER_PYTHONS = ("3.12", "3.13", "3.14")
+INSTALLED_BY = (".pyenv/versions/{}.*/bin/python3", ".local/share/uv/python/cpython-{}.*/bin/python3")  # at home
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +68,22 @@ def test_the_walls_hold_for_an_ordinary_user(namespaces):
         pytest.skip("these tests are run by an ordinary user anyway")
     readable = [sys.executable, "/usr/bin/python3"]
     user = {"user": 65534, "group": 65534, "extra_groups": []}
-    python = next((one for one in readable if _can_run(one, user)), readable[-1])
+    python = next((one for one in readable if _can_run(one, **user)), readable[-1])
     assert report(python, {"namespaces": namespaces}, **user)["faults"] == []
 
 
-def _can_run(python: str, user: dict) -> bool:
+def _can_run(python: str, **user: object) -> bool:
     try:
         return subprocess.run([python, "-c", ""], capture_output=True, check=False, cwd="/", **user).returncode == 0
     except (OSError, subprocess.SubprocessError):
         return False
 
 
-@pytest.mark.parametrize("name", OTHER_PYTHONS)
-def test_the_walls_hold_under_other_versions_of_python(name):
-    python = shutil.which(name)
+@pytest.mark.parametrize("version", OTHER_PYTHONS)
+def test_the_walls_hold_under_other_versions_of_python(version):
+    installed = [found for place in INSTALLED_BY for found in sorted(Path.home().glob(place.format(version)))]
+    pythons = filter(None, [shutil.which(f"python{version}"), *map(str, installed)])
+    python = next((one for one in pythons if _can_run(one)), None)
     if python is None:
-        pytest.skip(f"no {name} here")
+        pytest.skip(f"no Python {version} here")
     assert report(python, {})["faults"] == []
