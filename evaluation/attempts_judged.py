@@ -88,7 +88,8 @@ def best_constant(judged: Sequence[Attempt]) -> dict:
     kinds = len(CONSTANT_BODIES)
     scores = [sum(attempt.passes for attempt in judged[kind::kinds]) for kind in range(kinds)]
     best = max(range(kinds), key=scores.__getitem__)
-    return share_with_interval(scores[best], len(judged) // kinds) | {"guesser": CONSTANT_BODIES[best]}
+    found = share_with_interval(scores[best], len(judged) // kinds)
+    return found | {"guesser": CONSTANT_BODIES[best], "bodies": kinds}
 
 
 def summary(attempts: Sequence[Attempt], samples: int, rungs: Sequence[str] = LADDER) -> dict:

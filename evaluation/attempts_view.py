@@ -48,7 +48,7 @@ def share_lines(values: Mapping) -> list[str]:
         lines.append(share_line(f"likeliest of {max(map(int, values['pass_at']))}", values["likeliest"]))
     if "constant_guess" in values:
         guess = values["constant_guess"]
-        lines.append(share_line("constant guess", guess) + f"   (best: {guess['guesser']})")
+        lines.append(share_line("constant guess", guess) + f"   (best of {guess['bodies']} bodies: {guess['guesser']})")
     return lines
 
 
