@@ -53,7 +53,7 @@ class FastModel:
         cos, sin = (table[:, None, None, None, None] for table in (model.rotary_cos, model.rotary_sin))
         sin = torch.cat((-sin[..., : D // 2], sin[..., D // 2 :]), dim=-1)
         self.rotation = torch.stack((turning * cos, turning.roll(D // 2, -1) * sin), dim=2)
-        self.smallest = [torch.tensor(math.sqrt(size * model.config.norm_eps)).to(turning.dtype) for size in (C, D)]
+        self.smallest = [turning.new_tensor(math.sqrt(size * model.config.norm_eps)) for size in (C, D)]
 
     def next_scores(self, tokens: list[int], cache: KeyValueCache) -> Tensor:
         """Add one token to each row of the cache; returns the scores (rows, vocab) of what may come next.
