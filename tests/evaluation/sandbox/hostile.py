@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.sandbox.doctor import descendants
-from evaluation.sandbox.pool import Job, Limits, Sandbox, Verdict
+from evaluation.sandbox.pool import Job, Limits, Sandbox, Verdict, cores
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
@@ -79,12 +79,17 @@ class Arena:
     def faults(self, program: Program, verdict: Verdict | None = None) -> list[str]:
         """Run a program, where that has not been done, and say what is wrong with its verdict or its effects."""
         verdict = verdict or next(self.sandbox.judge([self.job(program.source)]))
-        allowed = program.allowed_without_files if self.sandbox.description["level"] == "L1" else program.allowed
-        wrong = [] if verdict.verdict in allowed else [f"{verdict.verdict} ({verdict.detail}) is none of {allowed}"]
-        return [f"{program.name}: {fault}" for fault in wrong + self.damage(verdict)]
+        found = self.wrong(program, verdict) + self.damage()
+        return [f"{program.name}: {fault}" for fault in found]
 
-    def damage(self, verdict: Verdict) -> list[str]:
-        """What a program has done that none may do."""
+    def wrong(self, program: Program, verdict: Verdict) -> list[str]:
+        """What is wrong with a verdict."""
+        allowed = program.allowed_without_files if self.sandbox.description["level"] == "L1" else program.allowed
+        found = [] if verdict.verdict in allowed else [f"{verdict.verdict} ({verdict.detail}) is none of {allowed}"]
+        return found + ([f"{verdict.strays} strays"] if verdict.strays else [])
+
+    def damage(self) -> list[str]:
+        """What has been done that no program may do."""
         found = []
         if (self.folder / "canary").read_text() != "untouched":
             found.append("the canary was changed")
@@ -98,8 +103,8 @@ class Arena:
             found.append("the victim is dead")
         if not (after := next(self.sandbox.judge([Job(RIGHT, "add", test=CHECK)]))).is_pass:
             found.append(f"the next right program: {after}")
-        if verdict.strays or not wait_until(lambda: len(self._processes()) <= len(self.processes)):
-            found.append(f"{verdict.strays} strays; processes {self._processes()}, before {self.processes}")
+        if not wait_until(lambda: len(self._processes()) <= len(self.processes)):
+            found.append(f"processes {self._processes()}, before {self.processes}")
         return found
 
     def _processes(self) -> list[int]:
@@ -144,8 +149,12 @@ def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 
 def main() -> None:
-    with arena(**json.loads(sys.argv[1])) as place:
-        faults = [fault for program in ALL if not program.slow for fault in place.faults(program)]
+    tried = [program for program in ALL if not program.slow]
+    with arena(workers=cores(), **json.loads(sys.argv[1])) as place:
+        verdicts = place.sandbox.judge(place.job(program.source) for program in tried)
+        judged = zip(tried, verdicts, strict=True)
+        faults = [f"{program.name}: {fault}" for program, verdict in judged for fault in place.wrong(program, verdict)]
+        faults += place.damage()
         print(json.dumps({"level": place.sandbox.description["level"], "faults": faults}))
 
 
