@@ -8,11 +8,9 @@ numbers, to rounding, whatever the batch size and the device. Drawing text from 
 
 import copy
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import takewhile
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from model.architecture.layers import KeyValueCache
 from pretraining.checkpoint import TrainedModel
+from pretraining.text_stream import tokens_beginning_with, tokens_in_order
 from tokenizer.bpe import Tokenizer
 
 BATCH_TOKENS = 4096  # at once: 134 MB of scores over 8,192 tokens
@@ -212,29 +211,16 @@ def _log_probabilities(logits: Tensor) -> Tensor:
     return torch.log_softmax(logits.float().cpu().double(), dim=-1)
 
 
-@lru_cache(maxsize=1 << 16)
-def tokens_beginning_with(tokenizer: Tokenizer, beginning: bytes) -> tuple[int, ...]:
-    """All tokens whose bytes begin with these."""
-    in_order = _in_order(tokenizer)
-    first = bisect_left(in_order, (beginning, -1))
-    return tuple(token for _, token in takewhile(lambda entry: entry[0].startswith(beginning), in_order[first:]))
-
-
-@lru_cache(maxsize=4)
-def _in_order(tokenizer: Tokenizer) -> list[tuple[bytes, int]]:
-    """All tokens in the order of their bytes."""
-    return sorted((tokenizer.token_bytes(token), token) for token in range(tokenizer.vocab_size))
-
-
 @lru_cache(maxsize=8)
 def _first_tokens_of_a_line(tokenizer: Tokenizer, after_spaces: bool) -> tuple[int, ...]:
     """Tokens with which a line's text may begin: after spaces those that bring the last one with them.
 
     A lone space is among the latter: a digit never joins the space before it.
     """
+    in_order = tokens_in_order(tokenizer)
     if after_spaces:
-        return tuple(t for text, t in _in_order(tokenizer) if text == b" " or (text[:1] == b" " and text[1:2].strip()))
-    return tuple(token for text, token in _in_order(tokenizer) if text[:1].strip())
+        return tuple(t for text, t in in_order if text == b" " or (text[:1] == b" " and text[1:2].strip()))
+    return tuple(token for text, token in in_order if text[:1].strip())
 
 
 def _common_length(rows: list[list[int]]) -> int:

@@ -139,9 +139,7 @@ def generate_tokens(
         if len(ended) == len(rows) or count == settings.max_new_tokens:
             return
         if ended:
-            going_on = _without(len(rows), ended)
-            cache.select_rows(going_on)
-            rows = [rows[place] for place in going_on]
+            rows = [rows[place] for place in cache.drop_rows(ended)]
         _slide_full_windows(model, cache, [texts[row] for row in rows], context_length)
         logits = next_scores([texts[row][-1] for row in rows], cache)
 
@@ -154,15 +152,6 @@ def _next_scores(model: GPT, rows: int, weights: str) -> Callable[[list[int], Ke
     if device.type == "cpu":
         return FastModel(model, rows, weights).next_scores
     return lambda tokens, cache: model(torch.tensor(tokens, device=device)[:, None], cache)[:, -1]
-
-
-def _without(count: int, ended: list[int]) -> list[int]:
-    """The places 0 to count - 1 without those that ended, whose gaps the last ones fill: so few rows move."""
-    places = list(range(count))
-    for place in reversed(ended):
-        places[place] = places[-1]
-        places.pop()
-    return places
 
 
 def _limit(logits: Tensor, allowed: list[list[int] | None]) -> Tensor:

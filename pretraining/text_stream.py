@@ -7,7 +7,7 @@ import codecs
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import islice, takewhile
+from itertools import takewhile
 
 import torch
 
@@ -52,9 +52,17 @@ class TextStream:
 
 
 @lru_cache(maxsize=4)
-def _sorted_tokens(tokenizer: Tokenizer) -> list[tuple[bytes, int]]:
-    """All tokens' bytes and ids in order, so that those with a common beginning stand together."""
+def tokens_in_order(tokenizer: Tokenizer) -> list[tuple[bytes, int]]:
+    """Bytes and ids of all tokens in the order of their bytes, so that those with a common beginning stand together."""
     return sorted((tokenizer.token_bytes(token), token) for token in range(tokenizer.vocab_size))
+
+
+@lru_cache(maxsize=1 << 16)
+def tokens_beginning_with(tokenizer: Tokenizer, beginning: bytes) -> tuple[int, ...]:
+    """All tokens whose bytes begin with these."""
+    in_order = tokens_in_order(tokenizer)
+    first = bisect_left(in_order, (beginning, -1))
+    return tuple(token for _, token in takewhile(lambda entry: entry[0].startswith(beginning), in_order[first:]))
 
 
 def reopen_last_token(tokenizer: Tokenizer, prompt: list[int]) -> tuple[list[int], list[int] | None, int]:
@@ -68,10 +76,8 @@ def reopen_last_token(tokenizer: Tokenizer, prompt: list[int]) -> tuple[list[int
     ending = tokenizer.token_bytes(prompt[-1]) if prompt else b""
     if not ending:
         return prompt, None, 0
-    tokens = _sorted_tokens(tokenizer)
-    first = bisect_left(tokens, (ending,))
-    longer = [token for _, token in takewhile(lambda entry: entry[0].startswith(ending), islice(tokens, first, None))]
-    return (prompt[:-1], longer, len(ending)) if len(longer) > 1 else (prompt, None, 0)
+    longer = tokens_beginning_with(tokenizer, ending)
+    return (prompt[:-1], list(longer), len(ending)) if len(longer) > 1 else (prompt, None, 0)
 
 
 def generate_texts(

@@ -73,20 +73,29 @@ class KeyValueCache:
         return past_keys.narrow(2, 0, end), past_values.narrow(2, 0, end)
 
     def select_rows(self, rows: list[int]) -> None:
-        """Keep these rows, in this order: repeat one to share a prompt's prefill, drop one that has finished.
-
-        Where no more are asked for than there are, only rows that change their place are copied.
-        """
-        if len(rows) > len(self.lengths):
-            index = torch.tensor(rows, dtype=torch.long, device=self.keys.device)
-            self.keys, self.values = self.keys.index_select(1, index), self.values.index_select(1, index)
-        elif moved := [(place, row) for place, row in enumerate(rows) if place != row]:
-            places, sources = map(list, zip(*moved, strict=True))
-            self.keys[:, places], self.values[:, places] = self.keys[:, sources], self.values[:, sources]
-        self.keys, self.values = self.keys[:, : len(rows)], self.values[:, : len(rows)]
+        """Keep these rows, in this order: repeat one to share its prefill. Copies of this cache keep what they hold."""
+        index = torch.tensor(rows, dtype=torch.long, device=self.keys.device)
+        self.keys = self.keys.index_select(1, index)
+        self.values = self.values.index_select(1, index)
         self.lengths = [self.lengths[row] for row in rows]
         if len(set(rows)) == 1:
             self.shared = self.lengths[0]
+
+    def drop_rows(self, ended: list[int]) -> list[int]:
+        """Take out rows, given in order; returns which row now stands at each place.
+
+        The last rows fill the gaps, in the same memory: copying all that go on would cost as much as a token or two.
+        """
+        rows = list(range(len(self.lengths)))
+        for place in reversed(ended):
+            rows[place] = rows[-1]
+            rows.pop()
+        moved = [place for place, row in enumerate(rows) if place != row]
+        sources = [rows[place] for place in moved]
+        self.keys[:, moved], self.values[:, moved] = self.keys[:, sources], self.values[:, sources]
+        self.keys, self.values = self.keys[:, : len(rows)], self.values[:, : len(rows)]
+        self.lengths = [self.lengths[row] for row in rows]
+        return rows
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:

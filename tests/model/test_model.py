@@ -1,5 +1,6 @@
 """The whole model: nothing leaks from the future, the cache changes nothing, gradients are right, sizes are as told."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -160,6 +161,30 @@ def test_selected_rows_go_on_where_they_were(model):
     logits = model(new, cache)
     for place, row in enumerate(rows):
         torch.testing.assert_close(logits[place], model(torch.cat((texts[row], new[place]))[None])[0, -2:])
+
+
+@pytest.mark.parametrize("ended", [[0], [1], [3], [0, 1], [0, 3], [1, 2], [0, 2, 3]], ids=str)
+@torch.no_grad()
+def test_rows_that_are_dropped_leave_the_others_as_they_were(model, ended):
+    texts = [random_tokens(1, length, seed=length)[0] for length in (4, 9, 7, 2)]
+    cache = read_padded(model, texts)
+    rows = cache.drop_rows(ended)
+    assert sorted(rows) == [row for row in range(4) if row not in ended]
+    new = random_tokens(len(rows), 2, seed=30)
+    logits = model(new, cache)
+    for place, row in enumerate(rows):
+        torch.testing.assert_close(logits[place], model(torch.cat((texts[row], new[place]))[None])[0, -2:])
+
+
+@torch.no_grad()
+def test_selecting_rows_leaves_a_copy_of_the_cache_as_it_was(model):
+    """Scoring reads several ways to go on behind one row, and then behind the next."""
+    cache = read_padded(model, [random_tokens(1, length, seed=length)[0] for length in (4, 9, 7)])
+    before = cache.keys.clone()
+    copied = copy.copy(cache)
+    copied.select_rows([2, 0])
+    model(random_tokens(2, 2), copied)
+    assert torch.equal(cache.keys, before)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ import torch
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining import generate as script
+from pretraining import sampling
 from pretraining.checkpoint import CheckpointError, save_checkpoint
 from pretraining.sampling import SamplingSettings, sample_generator
 from pretraining.text_stream import generate_texts
@@ -348,6 +349,18 @@ def test_a_pipe_into_which_nothing_comes_is_not_waited_for_in_silence(capsys, ch
     code, out, err = run(capsys, "--checkpoint", checkpoint, "--temperature", "0")
     assert code == 0
     assert "Reading the prompt from standard input" in err
+    assert KNOWN in out
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16", "int8"])
+def test_what_is_known_by_heart_survives_rounded_weights(capsys, checkpoint, monkeypatch, weights):
+    """And the flag must arrive: all three would write the same text without it."""
+    made = []
+    fast_model = sampling.FastModel
+    monkeypatch.setattr(sampling, "FastModel", lambda *given: made.append(given[2]) or fast_model(*given))
+    options = ("--checkpoint", checkpoint, "--prompt", "def hi():", "--temperature", "0", "--weights", weights)
+    code, out, _ = run(capsys, *options)
+    assert (code, made) == (0, [weights])
     assert KNOWN in out
 
 
