@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from evaluation.exported.rounding import as_stored
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from model.export.portable import PortableModel
@@ -39,8 +38,3 @@ def mini(tokenizer, tmp_path_factory) -> TrainedModel:
 @pytest.fixture(scope="session")
 def mini_portable(mini) -> PortableModel:
     return portable(mini, SETTINGS)
-
-
-@pytest.fixture(scope="session")
-def mini_q8(mini) -> TrainedModel:
-    return as_stored(mini, "gguf", "q8_0")
