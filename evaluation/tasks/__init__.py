@@ -4,5 +4,5 @@ families/*.txt and steps.txt are the tasks as tables (templates.py reads them): 
 wordings, how it can be written, which values its constants take, and which of all that training may never see.
 chains.py puts steps (steps.py) together, exercises.py fills templates in, cases.py chooses what a solution is tried on.
 catalogue.py lists the tasks that evaluation asks; training_exercises.py writes as many others as training wants;
-check_tasks.py asks how many wrong solutions (mutants.py) the hidden tests let through.
+check_tasks.py asks how many wrong solutions (mutants.py) and dishonest ones (tricks.py) the hidden tests let through.
 """

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.sandbox import doctor, probes
-from evaluation.sandbox.pool import Job, Limits, Sandbox, Verdict, Worker
+from evaluation.sandbox.pool import Job, Limits, Sandbox, SandboxBroken, Verdict, Worker
 from tests.evaluation.sandbox.conftest import LINUX_ALONE
 from tests.evaluation.sandbox.hostile import REPOSITORY, wait_until
 
@@ -255,6 +255,15 @@ def test_the_doctor_says_no_where_nothing_starts(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
     assert doctor.main([]) == 1
     assert "WSL2" in capsys.readouterr().out
+
+
+def test_the_doctor_can_not_find_out_where_the_sandbox_breaks(monkeypatch, capsys, without_the_slow_probe):
+    def broken(*details):
+        raise SandboxBroken("the sandbox failed 3 times on one program")
+
+    monkeypatch.setattr(doctor, "run", broken)
+    assert doctor.main(["--benchmark", "--programs", "1"]) == 2
+    assert "error: the sandbox could not be looked at: the sandbox failed 3 times" in capsys.readouterr().err
 
 
 def test_growth_is_a_no():
