@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.architecture.config import ConfigError, ModelConfig
-from model.architecture.layers import Block, KeyValueCache, RMSNorm
+from model.architecture.layers import Block, KeyValueCache, Linear, RMSNorm
 from model.architecture.rotary import rotary_tables
 
 # How every tensor starts: the end of its name, and the standard deviation of the normal distribution it is drawn
@@ -39,7 +39,7 @@ class GPT(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.final_norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.head = Linear(config.hidden_size, config.vocab_size)
         cos, sin = rotary_tables(config.head_size, config.max_seq_len, config.rope_theta)
         self.register_buffer("rotary_cos", cos, persistent=False)
         self.register_buffer("rotary_sin", sin, persistent=False)
