@@ -29,6 +29,15 @@ def at_constants(exercise: Exercise, cases: Sequence[Case]) -> list[Case]:
     return [case for case in (*holding, *as_long) if case]
 
 
+def with_each_step(exercise: Exercise, cases: Sequence[Case]) -> list[Case]:
+    """For each step of a chain two cases in which it matters: some, like a limit, seldom do."""
+    matters = [
+        [case for case in cases if stable(without(case.arguments)) != stable(case.outcome)]
+        for without in exercise.shorter
+    ]
+    return [case for part in matters for case in part[:2]]
+
+
 def _lengths(arguments: tuple) -> list[int]:
     """Of the arguments, and of the texts in a list of them."""
     texts = [part for argument in arguments if isinstance(argument, list) for part in argument]
@@ -45,11 +54,12 @@ def edge_cases(exercise: Exercise, dice: random.Random) -> list[Case]:
 def choose_cases(exercise: Exercise, dice: random.Random) -> tuple[list[Case], list[Case]]:
     """The hidden cases of an exercise, and others that may be shown.
 
-    Hidden are edges, the constants and their neighbours, then as many different answers as can be. Raises TaskError
-    where a trivial answer would do for most of them.
+    Hidden are edges, those with each step, the constants and their neighbours, then as many different answers as can
+    be. Raises TaskError where a trivial answer would do for most of them.
     """
     drawn = draw_cases(exercise, DRAWN, dice)
-    edges = {stable(case.arguments): case for case in (*edge_cases(exercise, dice), *at_constants(exercise, drawn))}
+    telling = (*edge_cases(exercise, dice), *with_each_step(exercise, drawn), *at_constants(exercise, drawn))
+    edges = {stable(case.arguments): case for case in telling}
     others = _varied([case for case in drawn if stable(case.arguments) not in edges])
     kept = list(edges.values())[: HIDDEN // 2]
     left = HIDDEN - len(kept)

@@ -74,14 +74,18 @@ def is_poor(steps: Sequence[Step], constants: Mapping[str, object]) -> bool:
         return [layout.stable(function(probe)) for probe in probes]
 
     whole = answers(parts)
-    if len(set(whole)) == 1:
-        return True
+    return len(set(whole)) == 1 or any(answers(rest) == whole for rest in one_less(parts))
+
+
+def one_less(parts: list[Step]) -> list[list[Step]]:
+    """The chains with one step less that fit together."""
+    found = []
     for place in range(len(parts)):
         rest = parts[:place] + parts[place + 1 :]
         types = [parts[0].takes, *(part.gives for part in rest)]
-        if [part.takes for part in rest] == types[: len(rest)] and answers(rest) == whole:
-            return True
-    return False
+        if [part.takes for part in rest] == types[: len(rest)]:
+            found.append(rest)
+    return found
 
 
 def chain_template(steps: Sequence[Step], dice: random.Random) -> Template:
@@ -97,6 +101,7 @@ def chain_template(steps: Sequence[Step], dice: random.Random) -> Template:
         chain_bodies(parts, argument),
         constants={name: values for part in parts for name, values in part.constants.items()},
         steps=tuple(step.key for step in steps),
+        shorter=tuple(f"return {one_expression(rest, argument)}" for rest in one_less(parts)),
     )
 
 

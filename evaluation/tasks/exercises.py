@@ -60,13 +60,17 @@ class Exercise:
 
     def body(self, number: int = 0) -> str:
         """One of the ways to write it, as it stands behind the prompt."""
-        text = layout.rename(self._filled(self.template.bodies[number]), self.names)
-        return textwrap.indent(text, self.indentation + "    ") + "\n"
+        return self._written(self.template.bodies[number])
 
     @cached_property
     def reference(self) -> Callable[[tuple], object]:
         """The trusted function from arguments to their outcome."""
-        return self.subject.program(self._above() + self._signature() + self.body())
+        return self._trusted(self.template.bodies[0])
+
+    @cached_property
+    def shorter(self) -> list[Callable[[tuple], object]]:
+        """Functions that leave out one of its steps, and so are wrong."""
+        return [self._trusted(body) for body in self.template.shorter]
 
     def draw(self, dice: random.Random, given: Mapping[str, object] = MappingProxyType({})) -> tuple:
         """Arguments to try it on; those of some parameters may be given."""
@@ -77,6 +81,13 @@ class Exercise:
         made = draw_arguments(template.class_parameters, constants, dice, given)
         near = (*constants, *parts_of(made))
         return made, [draw_arguments(template.parameters, near, dice, given) for _ in range(CALLS)]
+
+    def _trusted(self, body: str) -> Callable[[tuple], object]:
+        return self.subject.program(self._above() + self._signature() + self._written(body))
+
+    def _written(self, body: str) -> str:
+        text = layout.rename(self._filled(body), self.names)
+        return textwrap.indent(text, self.indentation + "    ") + "\n"
 
     def _above(self) -> str:
         blank_lines = "\n" if self.template.class_name else "\n\n"

@@ -68,6 +68,7 @@ class Template:
     class_parameters: Mapping[str, str] = field(default_factory=dict)
     then: tuple[str, ...] = ()  # methods without parameters by which an object is looked at
     steps: tuple[str, ...] = ()  # of which it is put together
+    shorter: tuple[str, ...] = ()  # bodies that leave one of the steps out
 
     @property
     def key(self) -> str:

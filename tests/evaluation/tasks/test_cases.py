@@ -7,8 +7,10 @@ import pytest
 
 from evaluation.tasks import catalogue
 from evaluation.tasks.cases import HIDDEN, choose_cases, draw_cases, fingerprint, trivial_share
+from evaluation.tasks.chains import chain_template
 from evaluation.tasks.exercises import TRAINING, Exercise, fill
 from evaluation.tasks.hidden_tests import Case
+from evaluation.tasks.steps import read_steps
 from evaluation.tasks.templates import TaskError, Template, Values, Wording
 
 
@@ -33,6 +35,24 @@ def test_edges_and_constants_are_tried():
     hidden = [case.arguments[0] for case in chosen(exercise("return n > $limit", limit=33))]
     assert {32, 33, 34, 0, 1, -1} <= set(hidden)
     assert [] in [case.arguments[0] for case in chosen(exercise("return len(n)", "ints"))]
+
+
+def test_each_step_of_a_chain_is_tried_where_it_matters():
+    """A limit that seldom acts: who forgets it must not pass."""
+    steps = {step.key: step for step in read_steps() if step.takes == "integer"}
+    template = chain_template([steps["negated"], steps["at_most"]], random.Random(0))
+    one = fill(template, TRAINING, random.Random(0))
+    hidden = chosen(one)
+    assert len(one.shorter) == 2
+    for without in one.shorter:
+        assert sum(without(case.arguments) != case.outcome for case in hidden) >= 2
+
+
+def test_arguments_as_long_as_a_constant_are_tried():
+    hidden = [
+        case.arguments[0] for case in chosen(exercise("return n[:$k] + '...' if len(n) > $k else n", "text", k=7))
+    ]
+    assert {6, 7, 8} <= set(map(len, hidden))
 
 
 def test_both_answers_are_tried_equally_often():
