@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from model.architecture import layers
 from model.architecture.config import ModelConfig
-from model.architecture.layers import Attention, Block, FeedForward, KeyValueCache, RMSNorm, causal_attention
+from model.architecture.layers import Attention, Block, FeedForward, KeyValueCache, Linear, RMSNorm, causal_attention
 from model.architecture.rotary import rotary_tables
 
 CONFIG = ModelConfig(n_layers=2, n_heads=3, hidden_size=12, max_seq_len=16, vocab_size=11, ffn_hidden_size=20)
@@ -178,3 +178,17 @@ def test_repeated_rows_are_copies_not_views():
     cache.select_rows([0, 0])
     cache.keys[:, 0] = 7
     assert not (cache.keys[:, 1] == 7).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 12), (2, 5, 12), (0, 12)], ids=str)
+def test_reading_multiplies_as_learning_does(shape):
+    """Without gradients another library multiplies: the same to rounding, and learning must not notice."""
+    layer, x = Linear(12, 7), torch.randn(shape, generator=torch.Generator().manual_seed(5))
+    expected = layer(x)
+    assert torch.equal(expected, torch.nn.functional.linear(x, layer.weight))
+    expected.sum().backward()
+    assert layer.weight.grad is not None
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), expected.detach(), rtol=1e-5, atol=1e-6)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert layer(x).dtype == torch.bfloat16
