@@ -36,7 +36,7 @@ lms import {file}                                   # LM Studio; it is a model t
 ```
 """,
     "mlx": """```bash
-mlx_lm.generate --model {folder} --prompt "def fibonacci(n):" --temp 0.8 --top-p 0.9 --ignore-chat-template
+mlx_lm.generate --model {folder} --prompt "def fibonacci(n):" --temp 0.8 --top-k 40 --top-p 0.9
 ```
 """,
 }

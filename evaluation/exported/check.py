@@ -19,6 +19,7 @@ from evaluation.held_out import Document
 from pretraining.checkpoint import TrainedModel
 
 CONTINUATION = 48  # tokens that are written after each prompt
+LONGEST_NAME = 80  # characters of a text that stand for it
 
 
 @dataclass
@@ -59,16 +60,18 @@ def check_export(
 def compare(theirs: Reader, trained: TrainedModel) -> Comparison:
     """Put all questions to both. `trained` has the weights that the export should have."""
     ours = OwnReader(trained)
-    texts = [ours.encode_prompt(text)[: trained.context_length - 1] for text in compared_texts().values()]
-    found = Comparison(theirs.program, max(theirs.limit, 2 * rounding_error(trained, theirs.products, texts)))
+    longest = trained.context_length - 1  # llama.cpp wants room for one token more
+    texts = {name: ours.encode_prompt(text)[:longest] for name, text in compared_texts().items()}
+    limit = max(theirs.limit, 2 * rounding_error(trained, theirs.products, list(texts.values())))
+    found = Comparison(theirs.program, limit)
     try:
         found.differences += _token_ids(found, theirs, ours)[:1]
-        found.differences += _log_probabilities(found, theirs, ours, trained.context_length)[:1]
+        found.differences += _log_probabilities(found, theirs, ours, texts)[:1]
         found.differences += _continuations(found, theirs, ours, trained.context_length)[:1]
     except RefusedError:
         raise
     except (RuntimeError, ValueError, LookupError, TypeError) as error:  # other programs' ways to stumble
-        raise refused(theirs.program, Path("what it has opened"), f"{type(error).__name__}: {error}") from error
+        raise refused(theirs.program, "what it has opened", f"{type(error).__name__}: {error}") from error
     return found
 
 
@@ -80,11 +83,14 @@ def _token_ids(found: Comparison, theirs: Reader, ours: Reader) -> list[str]:
         if seen != expected:
             place = _first_difference(expected, seen)
             shown = [_token(ours, tokens[place : place + 1]) for tokens in (expected, seen)]
-            differences.append(f"token ids of the text {text!r}, token {place}: ours {shown[0]}, there {shown[1]}")
+            differences.append(
+                f"token ids of the text {_begin(text)}, token {place}: ours {shown[0]}, there {shown[1]}"
+            )
         elif (back := theirs.decode(seen)) != text:
             place = _first_difference(text, back)
             shown = [repr(written[place : place + 12]) for written in (text, back)]
-            differences.append(f"text from token ids, character {place} of {text!r}: ours {shown[0]}, there {shown[1]}")
+            where = f"text from token ids of {_begin(text)}, character {place}"
+            differences.append(f"{where}: ours {shown[0]}, there {shown[1]}")
         else:
             found.equal_texts += 1
     for prompt in CONTINUED:
@@ -95,10 +101,9 @@ def _token_ids(found: Comparison, theirs: Reader, ours: Reader) -> list[str]:
     return differences
 
 
-def _log_probabilities(found: Comparison, theirs: Reader, ours: Reader, context_length: int) -> list[str]:
+def _log_probabilities(found: Comparison, theirs: Reader, ours: Reader, texts: dict[str, list[int]]) -> list[str]:
     differences = []
-    for name, text in tqdm(compared_texts().items(), unit=" texts", leave=False, disable=None):
-        tokens = ours.encode_prompt(text)[: context_length - 1]  # llama.cpp wants room for one more
+    for name, tokens in tqdm(texts.items(), unit=" texts", leave=False, disable=None):
         expected, seen = ours.log_probabilities(tokens), theirs.log_probabilities(tokens)
         if seen.shape != expected.shape:
             return [f"a vocabulary of another size: ours {expected.shape[1]}, there {seen.shape[1]}"]
@@ -153,6 +158,11 @@ def _first_difference(one: Sequence, other: Sequence) -> int:
     """The first place where two sequences differ; where one ends, if the other begins with it."""
     places = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(places, min(len(one), len(other)))
+
+
+def _begin(text: str) -> str:
+    """A text as it is named in a message."""
+    return repr(text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME] + "...")
 
 
 def _token(ours: Reader, tokens: Sequence[int]) -> str:

@@ -75,6 +75,6 @@ def open_reader(kind: str, path: Path, dtype: str) -> Reader:
     return importlib.import_module(f"evaluation.exported.{module}").read(path, dtype)
 
 
-def refused(program: str, path: Path, error: object) -> RefusedError:
+def refused(program: str, what: object, error: object) -> RefusedError:
     """The error of a program that does not take an export, in one line."""
-    return RefusedError(f"{program} can not read {path}: {' '.join(str(error).split())[:300] or type(error).__name__}")
+    return RefusedError(f"{program} can not read {what}: {' '.join(str(error).split())[:300] or type(error).__name__}")

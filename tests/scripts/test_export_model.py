@@ -18,7 +18,11 @@ export_model = importlib.import_module("scripts.export_model")
 @pytest.fixture
 def run(mini, processed, tmp_path, monkeypatch):  # noqa: F811
     """Calls the script on the small model; everything goes to tmp_path."""
-    monkeypatch.setattr("evaluation.exported.check.encoded_texts", lambda: ["x = 1\n", "\t<|endoftext|>é"])
+    few = {"code": "def f(x):\n    return <|endoftext|>é\n"}
+    monkeypatch.setattr("evaluation.exported.check.encoded_texts", lambda: list(few.values()))
+    monkeypatch.setattr("evaluation.exported.check.compared_texts", lambda: few)
+    monkeypatch.setattr("evaluation.exported.check.CONTINUED", ("x = ",))
+    monkeypatch.setattr("evaluation.export_table.TOKENS", 16)
     places = ["--checkpoint", str(mini.path), "--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
     return lambda *arguments: export_model.main([*arguments, *places])
 
