@@ -123,8 +123,8 @@ def draw(values: dict, folder: Path) -> list[Path]:
     title = f"{n:,} completions: up to \u201c{best}\u201d"
     draw_shares(ladder_axes, values["ladder"], title, "share of completions (line: 95% interval)")
     sides = {side: found for side, found in values.get("by_side", {}).items() if found["n"]}
-    side_label = "share of completions; the side says what of a task training never sees"
-    draw_shares(side_axes, sides, "All cases right, by side" if sides else "Nothing was run", side_label)
+    title = "All cases right, by what of a task is unseen" if sides else "Nothing was run"
+    draw_shares(side_axes, sides, title, "share of completions (line: 95% interval)")
     return [save_figure(figure, folder / "code_generation.png")]
 
 

@@ -60,11 +60,22 @@ COMMANDS: dict[str, list[str] | None] = {
     "python evaluation/evaluate_checkpoints.py": ASKING,
     "python evaluation/benchmark.py": QUICKLY,
     "python scripts/compare_baseline.py": QUICKLY,
+    "python evaluation/pytest_code_generation.py": QUICKLY,
+    "python -m pytest evaluation/pytest_code_generation.py": ["-q"],
+    "python evaluation/humaneval.py --num_samples 20": ["--num_samples", "1", "--max_new_tokens", "2", *ASKING],
+    "python scripts/make_exercises.py --count 10000 --output data/processed/exercises.txt": ["--count", "20"],
+    "python evaluation/sandbox/doctor.py": [],
+    "python scripts/status.py --plan": SHORT_TRAINING,
     "python tokenizer/verify_token.py": [],
     "python tokenizer/train_tokenizer_improved.py": ["--help"],  # tests/tokenizer; it would train a whole one
     "python3 scripts/run_tests.py": ["--help"],  # it runs this
 }
-ANSWER_NO = {"python scripts/quick_gen_test.py", "python scripts/test_tokenizer_quality.py"}  # 1 is an answer, too
+ANSWER_NO = {  # 1 is an answer, too
+    "python scripts/quick_gen_test.py",
+    "python scripts/test_tokenizer_quality.py",
+    "python -m pytest evaluation/pytest_code_generation.py",
+    "python evaluation/sandbox/doctor.py",
+}
 
 
 def readme_commands() -> list[str]:
