@@ -78,5 +78,6 @@ def draw_shares(axes: "Axes", shares: Mapping[str, Mapping], title: str, xlabel:
     found = list(shares.values())
     intervals = [Interval(*share["interval"]) for share in found]
     bars_with_intervals(axes, list(shares), [share["score"] for share in found], intervals, color=color, form="{:.1%}")
+    axes.set_xlim(0, 1.2 * max((interval.high for interval in intervals), default=1.0))  # room for the numbers
     axes.set_title(title)
     axes.set_xlabel(xlabel)

@@ -42,6 +42,7 @@ from pretraining.sampling import SamplingSettings
 ASKS = "How many of HumanEval's problems does it solve?"
 COMMAND = "python evaluation/humaneval.py"
 RUNGS = ("parses", "defines it", "runs", "all cases")  # a `check` stops at the first wrong answer
+TOLD = ("parses", "runs")  # in the picture's title
 STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 # 1 of the 164 canonical solutions is longer. What top_p keeps is nearly always among the 40 likeliest tokens: top_k
 # changes next to nothing, and spares sorting the whole vocabulary.
@@ -144,16 +145,14 @@ def _numbers(problems: list[str]) -> str:
 
 
 def draw(values: dict, folder: Path) -> list[Path]:
-    """The ladder, and pass@k with what it is to be compared with."""
+    """The ladder, and pass@k."""
     figure, (ladder_axes, pass_axes) = new_figure(columns=2, size=(11, 3.6))
-    problems = values["problems"]
-    n, samples = problems["n"], problems["samples"]
-    draw_shares(
-        ladder_axes, values["ladder"], f"{n * samples:,} completions", "share of completions (line: 95% interval)"
-    )
+    n, samples = values["problems"]["n"], values["problems"]["samples"]
+    steps = ", ".join(f"{name} {found['score']:.0%}" for name, found in values["ladder"].items() if name in TOLD)
+    draw_shares(ladder_axes, values["ladder"], f"{n * samples:,} completions: {steps}", "share (line: 95% interval)")
     shares = {f"pass@{k}": found for k, found in values.get("pass_at", {}).items()}
     if "likeliest" in values:
-        shares["likeliest"] = values["likeliest"]
+        shares[f"likeliest of {samples}"] = values["likeliest"]
     if shares:
         solved = values["pass_at"][str(samples)]["score"] * n
         title = f"{solved:.0f} of {n} problems solved in {samples} tries"
