@@ -5,7 +5,7 @@
 
 Nothing else should run meanwhile: on a busy machine all speeds are lower than they could be. What is counted as work is
 said in pretraining/compilation.py. transformers and llama.cpp take part where they are installed
-(evaluation/requirements-peers.txt, evaluation/requirements-export.txt).
+(evaluation/requirements-export.txt).
 Exit code: 0 done, 2 the device or a config can not be used, or the result can not be kept.
 """
 
