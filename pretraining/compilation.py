@@ -14,7 +14,7 @@ from torch import nn
 from pretraining.device import product_speed
 from pretraining.settings import tokens_per_step
 
-# On two cores compiling took 18 (7M parameters) to 36 seconds (27M), and 3 where the same had been compiled before. Of a
+# On two cores compiling took 18 (7M parameters) to 36 seconds (27M), and 3 where the same was compiled before. Of a
 # step's time it spared 7 to 14% in float32 and 16 to 34% in bfloat16; beside that it halves the memory.
 COMPILE_SECONDS = 40
 COMPILE_SPARES = 0.1
