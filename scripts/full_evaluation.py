@@ -42,7 +42,7 @@ USUAL_SECONDS = {
     "code_eval": (193, 14),
     "line_completion": (108, 11),
     "code_generation": (60, 20),
-    "humaneval": (150, 20),
+    "humaneval": (100, 20),
     "generation_quality": (37, 12),
     "benchmark": (20, 3),
     "before_after_comparison": (35, 16),
