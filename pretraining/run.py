@@ -111,10 +111,7 @@ class Run:
         for part in range(accumulation):
             first = (self.step * accumulation + part) * batch_size + self.processes.rank * share
             inputs, targets = self._to_device(*self.data.windows.batch(first, share))
-            with autocast(self.device, self.precision):
-                loss = self.loss_of(inputs, targets) / accumulation
-            loss.backward()
-            self.loss_sum += loss.detach()
+            self.loss_sum += self._learn(inputs, targets, accumulation)
         stop = self.processes.average_gradients(self.parameters, stop)
         # Without a limit the norm is still computed: it is how a step that went wrong is seen before it is saved.
         self.norm_sum += torch.nn.utils.clip_grad_norm_(self.parameters, self.settings["grad_clip"] or math.inf)
@@ -127,6 +124,25 @@ class Run:
             synchronize(self.device)
             self._step_seconds.append(time.monotonic() - started)
         return stop
+
+    def _learn(self, inputs: torch.Tensor, targets: torch.Tensor, parts: int) -> torch.Tensor:
+        """Add the gradients of one of `parts` batches of a step to what is there; returns its share of the loss.
+
+        Where compiling fails, which shows here, the run goes on without it.
+        """
+        try:
+            with autocast(self.device, self.precision):
+                loss = self.loss_of(inputs, targets) / parts
+            loss.backward()
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = next(iter(str(error).strip(" :\n").splitlines()), type(error).__name__)
+            print(
+                f"[Device] torch.compile failed, so the run goes on without it: {reason}\n"
+                "[Device] A compilation that was cut off may have left a broken file: remove it before the next run"
+            )
+            self.compiled, self.loss_of = False, self.model.loss
+            return self._learn(inputs, targets, parts)
+        return loss.detach()
 
     def _to_device(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
         """Copy to the device, without waiting where that is safe (on MPS it corrupts data)."""

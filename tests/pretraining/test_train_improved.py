@@ -161,6 +161,20 @@ def test_ctrl_c_saves_and_the_same_command_goes_on_exactly(place):
     assert losses(place) == losses(place, "unbroken")
 
 
+def test_where_compiling_fails_the_run_goes_on_without_it(place, monkeypatch, capsys):
+    """A compilation that was killed leaves half a file behind, which ends every later one with an error like this."""
+
+    def broken(*_):
+        raise torch._dynamo.exc.TorchDynamoException(" : ImportError: /tmp/cache/half.so: file too short\n\nSet ...")
+
+    assert main(flags(place, "plain", compile="off")) == 0
+    monkeypatch.setattr(torch, "compile", lambda function: broken)
+    assert main(flags(place, compile="on")) == 0
+    assert "goes on without it: ImportError: /tmp/cache/half.so: file too short\n" in capsys.readouterr().out
+    assert losses(place) == losses(place, "plain")
+    assert torch.load(place / "run" / "last.pt")["training"]["compiled"] is False
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_checkpoints(place, monkeypatch, capsys):
     take_step = Run.take_step
 
