@@ -66,6 +66,10 @@ COMMANDS: dict[str, list[str] | None] = {
     "python scripts/make_exercises.py --count 10000 --output data/processed/exercises.txt": ["--count", "20"],
     "python evaluation/sandbox/doctor.py": [],
     "python scripts/status.py --plan": SHORT_TRAINING,
+    "python scripts/export_model.py": ["--format", "hf"],  # each of the rest in tests/scripts/test_export_model.py
+    "python scripts/export_model.py --format gguf --dtype q8_0": ["--dtype", "f16"],  # its width has no blocks of 32
+    "python evaluation/export_table.py": [],
+    "python evaluation/generation_speed.py": ["--help"],  # tests/evaluation/test_generation_speed.py
     "python tokenizer/verify_token.py": [],
     "python tokenizer/train_tokenizer_improved.py": ["--help"],  # tests/tokenizer; it would train a whole one
     "python3 scripts/run_tests.py": ["--help"],  # it runs this
