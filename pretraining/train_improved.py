@@ -42,7 +42,7 @@ CONFIG = {
     "seed": 1337,  # another seed gives another order of the data and another start
     "device": "auto",  # "cpu", "cuda", "mps"
     "precision": "auto",  # "float32" or "bfloat16"
-    "compile": "auto",  # torch.compile: "on" gains most on GPUs and costs a minute at the start
+    "compile": "auto",  # torch.compile: where the run is long enough to win back the minute that it takes; "on", "off"
     "tokenizer_path": "tokenizer/tokenizer_8k.json",
     "checkpoint_dir": "pretraining/checkpoints",
     "log_path": "logs/training_log.json",
