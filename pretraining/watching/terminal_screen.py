@@ -63,7 +63,8 @@ class LiveScreen:
             time.sleep(seconds)
         elif select.select([sys.stdin], [], [], seconds)[0]:
             typed = os.read(sys.stdin.fileno(), 1024)
-            if not typed or b"q" in typed.lower():  # nothing: the terminal is gone
+            gone = not typed and not self._suspended  # Ctrl-C, or the terminal is; Ctrl-Z takes what was typed, too
+            if gone or b"q" in typed.lower():
                 self.left_by = signal.SIGINT
         if self._suspended:
             self._suspend()
@@ -98,6 +99,8 @@ class LiveScreen:
             self._typing = termios.tcgetattr(sys.stdin)
             silent = termios.tcgetattr(sys.stdin)
             silent[3] &= ~(termios.ECHO | termios.ICANON)  # Ctrl-C and Ctrl-Z still work
+            # They throw away what was typed before them: reading it must not wait for the next key.
+            silent[6][termios.VMIN] = silent[6][termios.VTIME] = 0
             termios.tcsetattr(sys.stdin, termios.TCSANOW, silent)
         self._size = None
         self._write(ENTER)
