@@ -11,15 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tqdm import tqdm
-
 from evaluation.function_completion import UNREADABLE
 from evaluation.sandbox.pool import Job, Verdict
+from evaluation.writing import write_texts
 from pretraining.checkpoint import TrainedModel
-from pretraining.sampling import SamplingSettings, sample_generator
-from pretraining.text_stream import generate_texts
+from pretraining.sampling import SamplingSettings
 
-BATCH_ROWS = 64
 CONSTANT_BODIES = ("pass", "return None", "return True", "return False", "return 0", 'return ""', "return []")
 LADDER = ("parses", "defines it", "runs", "right type", "some cases", "all cases")
 SEEN_WITHOUT_RUNNING = LADDER[:2]
@@ -85,24 +82,19 @@ def write(
     `cut` gives what of a text is the completion, once something follows that is none; None until then.
     """
     asked = [problem for problem in problems for _ in range(samples)]
-    texts = [""] * len(asked)
-    with tqdm(total=len(asked), desc="writing", unit=" programs", leave=False, disable=None) as progress:
-        for first in range(0, len(asked), BATCH_ROWS):
-            rows = range(first, min(first + BATCH_ROWS, len(asked)))
-            pieces = generate_texts(
-                trained.model,
-                trained.tokenizer,
-                [asked[row].prompt for row in rows],
-                generators=[sample_generator(seed, row) for row in rows],
-                settings=settings,
-                context_length=trained.context_length,
-                finished=lambda row, first=first: cut(asked[first + row], texts[first + row]) is not None,
-            )
-            for row, text in pieces:
-                texts[first + row] += text
-            progress.update(len(rows))
-    kept = map(cut, asked, texts)
-    return [look_at(p, text if cut is None else cut) for p, text, cut in zip(asked, texts, kept, strict=True)]
+    written = write_texts(
+        trained,
+        [problem.prompt for problem in asked],
+        settings=settings,
+        seed=seed,
+        finished=lambda number, text: cut(asked[number], text) is not None,
+        unit=" programs",
+    )
+    kept = [cut(problem, found.text) for problem, found in zip(asked, written, strict=True)]
+    return [
+        look_at(problem, found.text if completion is None else completion)
+        for problem, found, completion in zip(asked, written, kept, strict=True)
+    ]
 
 
 def look_at(problem: Problem, completion: str) -> Attempt:

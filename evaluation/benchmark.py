@@ -29,9 +29,9 @@ from evaluation.figures import one_line, save_figure
 from evaluation.held_out import read_held_out, sample_documents
 from evaluation.question import Effort, Question, ask
 from evaluation.result_files import BASELINE, ResultError, load_result, shown_path
+from evaluation.writing import write_texts
 from pretraining.checkpoint import TrainedModel
-from pretraining.sampling import SamplingSettings, sample_generator
-from pretraining.text_stream import generate_texts
+from pretraining.sampling import SamplingSettings
 
 ASKS = "How does the model do in the project's first evaluation?"
 PROMPT = "In the city of Toronto,"
@@ -101,18 +101,7 @@ def model_writer(trained: TrainedModel, seed: int) -> Writer:
     """The model as a writer: from prompts to what follows them, the same for the same seed."""
 
     def write(prompts: list[str], settings: SamplingSettings) -> list[str]:
-        texts = [""] * len(prompts)
-        generators = [sample_generator(seed, number) for number in range(len(prompts))]
-        for row, piece in generate_texts(
-            trained.model,
-            trained.tokenizer,
-            prompts,
-            generators=generators,
-            settings=settings,
-            context_length=trained.context_length,
-        ):
-            texts[row] += piece
-        return texts
+        return [found.text for found in write_texts(trained, prompts, settings=settings, seed=seed)]
 
     return write
 

@@ -16,20 +16,17 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
 from evaluation.held_out import Document
 from evaluation.python_code import Code, FunctionNode, argument_nodes
 from evaluation.statistics import share_with_interval
+from evaluation.writing import write_texts
 from pretraining.checkpoint import TrainedModel
-from pretraining.sampling import SamplingSettings, sample_generator
-from pretraining.text_stream import generate_texts
+from pretraining.sampling import SamplingSettings
 
 SAMPLING = SamplingSettings(max_new_tokens=128, temperature=0.2, top_k=40, top_p=0.95)
 LONGEST_BODY = 350  # characters of the real body: hardly ever more tokens than may be written
 LONGEST_HEADER = 400  # characters of header and docstring: the model must see the arguments
 MOST_CHARACTERS = 4096  # of the text before a body that are read at all
-BATCH_ROWS = 64
 CONSTANT_BODIES = ("pass", "return None", "return self", "raise NotImplementedError")
 MODULE_ATTRIBUTES = (
     "__file__",
@@ -179,37 +176,23 @@ def write_bodies(trained: TrainedModel, starts: Sequence[Opening], seed: int) ->
 
     Of the text before a body the model reads the last half of its context, so that the other half is free to write.
     """
-    bodies = []
-    with tqdm(total=len(starts), desc="functions", unit=" functions", leave=False, disable=None) as progress:
-        for first in range(0, len(starts), BATCH_ROWS):
-            rows = starts[first : first + BATCH_ROWS]
-            bodies += _write_batch(trained, rows, [sample_generator(seed, first + row) for row in range(len(rows))])
-            progress.update(len(rows))
-    return bodies
+    tokens = trained.tokenizer.encode_batch([start.prompt for start in starts])
+    prompts = [trained.tokenizer.decode(prompt[-(trained.context_length // 2) :]) for prompt in tokens]
 
+    def cut(number: int, text: str) -> str | None:
+        return cut_body(text, starts[number].indentation)
 
-def _write_batch(trained: TrainedModel, rows: Sequence[Opening], generators: list) -> list[tuple[str, bool]]:
-    texts, counts = [""] * len(rows), [0] * len(rows)
-
-    def cut(row: int) -> str | None:
-        return cut_body(texts[row], rows[row].indentation)
-
-    tokens = trained.tokenizer.encode_batch([row.prompt for row in rows])
-    for row, text in generate_texts(
-        trained.model,
-        trained.tokenizer,
-        [trained.tokenizer.decode(prompt[-(trained.context_length // 2) :]) for prompt in tokens],
-        generators=generators,
+    written = write_texts(
+        trained,
+        prompts,
         settings=SAMPLING,
-        context_length=trained.context_length,
-        finished=lambda row: cut(row) is not None,
-    ):
-        texts[row] += text
-        counts[row] += 1
-    done = [cut(row) for row in range(len(rows))]
+        seed=seed,
+        finished=lambda number, text: cut(number, text) is not None,
+        unit=" functions",
+    )
+    done = [cut(number, found.text) for number, found in enumerate(written)]
     return [
-        (texts[row] if body is None else body, body is not None or counts[row] < SAMPLING.max_new_tokens)
-        for row, body in enumerate(done)
+        (found.text, found.ended) if body is None else (body, True) for body, found in zip(done, written, strict=True)
     ]
 
 

@@ -15,9 +15,7 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-
-from tqdm import tqdm
+from dataclasses import asdict
 
 from data.corpus import CorpusError
 from evaluation.corpus_overlap import Overlap, longest_overlaps
@@ -27,30 +25,20 @@ from evaluation.openings import Opening, draw_openings, function_openings, sente
 from evaluation.question import Effort, Question, ask
 from evaluation.statistics import ratio_with_interval, share_with_interval
 from evaluation.text_signs import TOKENS, Sign, judge, looks_like_text
+from evaluation.writing import Written, write_texts
 from pretraining import dataset
 from pretraining.checkpoint import TrainedModel
 from pretraining.generate import SETTINGS
-from pretraining.sampling import SamplingSettings, sample_generator
-from pretraining.text_stream import generate_texts
+from pretraining.sampling import SamplingSettings
 from pretraining.token_files import tokenize_corpus
 
 TEXTS, QUICK_TEXTS = 300, 40  # of each kind
-BATCH_ROWS = 50
 SAMPLING = SamplingSettings(**{name: value for name, value in SETTINGS.items() if name != "prompt"})
 DISTINCT = (1, 2, 4)
 SHOWN = 3  # examples of each sort that are kept
 CODE_LINE = re.compile(
     r"^\s*(?:(?:from [\w.]+ )?import [\w.]+|(?:async )?def \w+\(|class \w+[(:]|@\w|[\w.\[\]]+ [-+*/|]?= )", re.MULTILINE
 )
-
-
-@dataclass(frozen=True)
-class Written:
-    """A text behind a prompt: by the model, or the real one."""
-
-    prompt: str
-    text: str
-    ended: bool  # by itself, not because it was long enough
 
 
 def measure(trained: TrainedModel, effort: Effort) -> dict:
@@ -75,25 +63,8 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
 
 
 def write(trained: TrainedModel, openings: Sequence[Opening], seed: int) -> list[Written]:
-    """What the model writes behind each opening; text n has the random numbers of `--seed`, sample n."""
-    texts, counts = [""] * len(openings), [0] * len(openings)
-    order = sorted(range(len(openings)), key=lambda number: len(openings[number].prompt))
-    for first in tqdm(range(0, len(order), BATCH_ROWS), desc="Texts", unit=" batches", leave=False, disable=None):
-        rows = order[first : first + BATCH_ROWS]
-        for row, text in generate_texts(
-            trained.model,
-            trained.tokenizer,
-            [openings[number].prompt for number in rows],
-            generators=[sample_generator(seed, number) for number in rows],
-            settings=SAMPLING,
-            context_length=trained.context_length,
-        ):
-            texts[rows[row]] += text
-            counts[rows[row]] += 1
-    return [
-        Written(opening.prompt, text, ended=tokens < SAMPLING.max_new_tokens)
-        for opening, text, tokens in zip(openings, texts, counts, strict=True)
-    ]
+    """What the model writes behind each opening."""
+    return write_texts(trained, [opening.prompt for opening in openings], settings=SAMPLING, seed=seed)
 
 
 def really(trained: TrainedModel, opening: Opening) -> Written:

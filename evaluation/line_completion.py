@@ -18,8 +18,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from evaluation.edit_similarity import edit_similarity, is_exact
 from evaluation.figures import REFERENCE, bars_with_intervals, new_figure, save_figure
 from evaluation.held_out import MAKE_THEM, HeldOutError, read_held_out, sample_documents
@@ -27,9 +25,9 @@ from evaluation.line_guessers import guess_best_constant, guess_longest_match, g
 from evaluation.line_items import LineItem, draw_items
 from evaluation.question import Effort, Question, ask
 from evaluation.statistics import Interval, ratio_with_interval, share_with_interval
+from evaluation.writing import write_texts
 from pretraining.checkpoint import TrainedModel
-from pretraining.sampling import SamplingSettings, sample_generator
-from pretraining.text_stream import generate_texts
+from pretraining.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 LINES_PER_PACKAGE, QUICK_LINES_PER_PACKAGE = 300, 30
 QUICK_BYTES = 1_000_000  # of held-out code from which quick samples are drawn
 LONGEST_ANSWER = 48  # tokens; fewer than 1 in 100 lines of the held-out code are longer
-BATCH_ROWS = 32  # the more lines side by side, the longer most of them wait for the last
 LONGEST_TOKEN = 24  # characters that no text worth reading exceeds on average
 FEWEST_DRAWN = 15  # lines; the score of fewer says nothing
 SHOWN = 4  # examples of each sort that are kept
@@ -82,27 +79,13 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
 
 
 def complete_lines(trained: TrainedModel, items: Sequence[LineItem]) -> list[str]:
-    """What the model writes up to the end of each line, greedily; lines with contexts of like length side by side."""
+    """What the model writes up to the end of each line, greedily."""
     answer_length = min(LONGEST_ANSWER, trained.context_length // 2)
     settings = SamplingSettings(answer_length, temperature=0, stop=("\n",))
     room = trained.context_length - answer_length - 1  # one place is taken by what starts every text
     prompts = fitting_contexts(trained, [item.before + item.start for item in items], room)
-    answers = [""] * len(items)
-    order = sorted(range(len(items)), key=lambda number: len(prompts[number]))
-    with tqdm(total=len(items), desc="Lines", unit=" lines", leave=False, disable=None) as bar:
-        for first in range(0, len(order), BATCH_ROWS):
-            rows = order[first : first + BATCH_ROWS]
-            for row, text in generate_texts(
-                trained.model,
-                trained.tokenizer,
-                [prompts[row] for row in rows],
-                generators=[sample_generator(0)] * len(rows),  # nothing is drawn at temperature 0
-                settings=settings,
-                context_length=trained.context_length,
-            ):
-                answers[rows[row]] += text
-            bar.update(len(rows))
-    return answers
+    written = write_texts(trained, prompts, settings=settings, seed=0, unit=" lines")  # nothing is drawn
+    return [answer.text for answer in written]
 
 
 def fitting_contexts(trained: TrainedModel, texts: Sequence[str], room: int) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import function_completion
+from evaluation import writing
 from evaluation.function_completion import (
     CONSTANT_BODIES,
     cut_body,
@@ -156,7 +156,7 @@ def scripted(monkeypatch):
                     if finished(row):
                         going_on.remove(row)
 
-        monkeypatch.setattr(function_completion, "generate_texts", generate)
+        monkeypatch.setattr(writing, "generate_texts", generate)
         return yielded
 
     return use

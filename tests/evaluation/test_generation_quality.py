@@ -6,7 +6,7 @@ import random
 import pytest
 
 from data.corpus import CorpusWriter
-from evaluation import generation_quality
+from evaluation import generation_quality, writing
 from evaluation.generation_quality import (
     SAMPLING,
     Written,
@@ -108,7 +108,7 @@ def test_a_text_that_ended_by_itself_is_known_and_equal_prompts_get_different_te
     first, second = write(trained, [openings[0]] * 2, seed=0)
     assert first.text != second.text
     pieces = [(0, "short")] * 2 + [(1, "x")] * SAMPLING.max_new_tokens
-    monkeypatch.setattr(generation_quality, "generate_texts", lambda *_, **__: iter(pieces))
+    monkeypatch.setattr(writing, "generate_texts", lambda *_, **__: iter(pieces))
     assert [text.ended for text in write(trained, [openings[0]] * 2, seed=0)] == [True, False]
 
 

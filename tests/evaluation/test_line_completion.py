@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from evaluation import line_completion
+from evaluation import line_completion, writing
 from evaluation.held_out import read_held_out
 from evaluation.line_completion import complete_lines, draw, fitting_contexts, measure, score, score_task, table
 from evaluation.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
@@ -93,7 +93,7 @@ def test_answers_do_not_depend_on_the_batch_and_end_with_the_line(trained, items
     usual = complete_lines(trained, items[:12])
     assert not any("\n" in answer for answer in usual)
     assert len(set(usual)) > 3
-    monkeypatch.setattr(line_completion, "BATCH_ROWS", 1)
+    monkeypatch.setattr(writing, "BATCH_ROWS", 1)
     assert complete_lines(trained, items[:12]) == usual
 
 
