@@ -22,11 +22,11 @@ from collections.abc import Iterator
 
 import torch
 
+from evaluation.training_speed import Case, TimedStep
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
-from pretraining.device import DeviceError, autocast, choose_device, choose_precision, keep_freed_memory, synchronize
-from pretraining.optimizer import build_optimizers, set_learning_rate
+from pretraining.device import DeviceError, choose_device, choose_precision, synchronize
 from pretraining.sampling import SamplingSettings, generate_tokens, sample_generator
 from pretraining.settings import CHOICES, PRESETS
 
@@ -61,42 +61,29 @@ def recipe_for(config_path: Path) -> tuple[str, dict]:
     return "default", PRESETS["default"]
 
 
-def measure_training(config: ModelConfig, recipe: dict, device: torch.device) -> dict:
+def measure_training(config: ModelConfig, recipe: dict, device: torch.device, compiled: bool = False) -> dict:
     """A few real steps, forward, backward and optimizer, on random tokens: bytes by purpose, and tokens per second."""
-    batch_size, block_size = recipe["batch_size"], min(recipe["block_size"], config.max_seq_len)
     precision, _ = choose_precision(device, recipe["precision"])
+    block_size = min(recipe["block_size"], config.max_seq_len)
+    case = Case("", config, recipe["batch_size"], block_size, precision, compiled, recipe["optimizer"])
     before = peak_memory(device)
-    keep_freed_memory()  # as training does
-    model = GPT(config).to(device).train()
-    optimizers = build_optimizers(model, recipe["optimizer"], recipe["weight_decay"], precision)
-    set_learning_rate(optimizers, 1e-4)
+    step = TimedStep(case, device)
     seconds: list[float] = []
     started = time.perf_counter()
     while len(seconds) < 2 or (len(seconds) <= TIMED_STEPS and time.perf_counter() - started < LONGEST_TIMING):
-        tokens = torch.randint(config.vocab_size, (batch_size, block_size + 1)).to(device)
-        synchronize(device)
-        step_started = time.perf_counter()
-        with autocast(device, precision):
-            loss = model.loss(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
-        loss.backward()
-        gradients = sum(parameter.grad.nbytes for parameter in model.parameters())
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["grad_clip"] or float("inf"))
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        synchronize(device)
-        seconds.append(time.perf_counter() - step_started)
-    states = [state for optimizer in optimizers for state in optimizer.state.values()]
+        seconds.append(sum(step.take().values()))
+    states = [state for optimizer in step.optimizers for state in optimizer.state.values()]
     return {
-        "batch_size": batch_size,
-        "block_size": block_size,
+        "batch_size": case.batch_size,
+        "block_size": case.block_size,
         "precision": str(precision).removeprefix("torch."),
-        "weights": weight_bytes(model),
-        "gradients": gradients,
+        "compiled": compiled,
+        "weights": weight_bytes(step.model),
+        "gradients": weight_bytes(step.model),  # each weight has one of its type
         "optimizer": sum(value.nbytes for state in states for value in state.values() if torch.is_tensor(value)),
         "before": before,
         "peak": peak_memory(device),
-        "tokens_per_second": batch_size * block_size / statistics.median(seconds[1:]),
+        "tokens_per_second": case.tokens / statistics.median(seconds[1:]),
         "timed_steps": len(seconds) - 1,
     }
 

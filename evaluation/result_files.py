@@ -8,13 +8,13 @@ import datetime
 import hashlib
 import json
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
+from evaluation.machine import versions
 from pretraining.checkpoint import TrainedModel
 
 FORMAT = 1
+PACKAGES = ("torch", "tokenizers", "numpy")  # that numbers may depend on
 RESULTS = Path(__file__).resolve().parent / "results"
 BASELINE = RESULTS / "baseline_v0.json"
 PRESERVED = ("baseline_v0.json", "benchmark_v0.png")  # the user's; nothing overwrites them
@@ -33,7 +33,7 @@ def describe(trained: TrainedModel, **more: object) -> dict:
         "context_length": trained.context_length,
         "tokenizer_sha256": trained.tokenizer.sha256,
         "device": str(next(trained.model.parameters()).device),
-        "versions": versions(),
+        "versions": versions(PACKAGES),
         **more,
     }
 
@@ -41,12 +41,6 @@ def describe(trained: TrainedModel, **more: object) -> dict:
 def now() -> str:
     """The present in universal time, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Python's version and those of the packages that numbers may depend on."""
-    packages = {package: version(package) for package in ("torch", "tokenizers", "numpy")}
-    return {"python": platform.python_version()} | packages
 
 
 def shown_path(path: Path) -> str:

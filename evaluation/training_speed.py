@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
+from model.export.hugging_face import qwen3_shape
 from pretraining.compilation import training_flops
 from pretraining.dataset import TrainingWindows
 from pretraining.device import autocast, keep_freed_memory, synchronize
@@ -40,6 +41,7 @@ class Case:
     block_size: int
     precision: torch.dtype
     compiled: bool = False
+    optimizer: str = "muon"
 
     @property
     def tokens(self) -> int:
@@ -71,7 +73,9 @@ def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
     Seconds by phase, tokens per second, the share of `peak` (operations per second) that forward and backward reach,
     and the share of the optimizer in a step of these tokens and of twice as many.
     """
-    step = _Step(case, device)
+    gc.collect()  # the model of the case before, and what was compiled for it
+    torch.compiler.reset()
+    step = TimedStep(case, device)
     first, *timed = [step.take() for _ in range(1 + steps)]
     seconds = {phase: statistics.median(times[phase] for times in timed) for phase in PHASES}
     whole, learning = sum(seconds.values()), seconds["forward"] + seconds["backward"]
@@ -93,19 +97,17 @@ def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
     }
 
 
-class _Step:
-    """One optimizer step as pretraining/run.py takes it, with a clock between its phases."""
+class TimedStep:
+    """One optimizer step as pretraining/run.py takes it, on random tokens, with a clock between its phases."""
 
     def __init__(self, case: Case, device: torch.device) -> None:
-        gc.collect()  # the model of the case before, and what was compiled for it
-        torch.compiler.reset()
         if device.type == "cpu":
             keep_freed_memory()
         torch.manual_seed(0)
         self.case, self.device, self.taken = case, device, 0
         self.model = GPT(case.config).to(device).train()
         self.loss_of = torch.compile(self.model.loss) if case.compiled else self.model.loss
-        self.optimizers = build_optimizers(self.model, "muon", 0.1, case.precision)
+        self.optimizers = build_optimizers(self.model, case.optimizer, 0.1, case.precision)
         tokens = np.random.default_rng(0).integers(case.config.vocab_size, size=2_000_000).astype("<u2")
         self.windows = TrainingWindows(tokens, case.block_size, seed=0)
 
@@ -185,16 +187,4 @@ def _qwen3(config: ModelConfig) -> nn.Module:
     """transformers' model of our shape."""
     import transformers
 
-    return transformers.Qwen3ForCausalLM(
-        transformers.Qwen3Config(
-            vocab_size=config.vocab_size,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.ffn_hidden_size,
-            num_hidden_layers=config.n_layers,
-            num_attention_heads=config.n_heads,
-            num_key_value_heads=config.n_heads,
-            head_dim=config.head_size,
-            max_position_embeddings=config.max_seq_len,
-            tie_word_embeddings=False,
-        )
-    )
+    return transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**qwen3_shape(config, config.max_seq_len)))

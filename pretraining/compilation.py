@@ -32,15 +32,17 @@ def training_flops(model: nn.Module, context: int) -> int:
     return 6 * weights + 6 * model.config.n_layers * model.config.hidden_size * context
 
 
-def expected_seconds(settings: dict, model: nn.Module, precision: torch.dtype) -> float:
-    """About how long a run takes on this CPU without torch.compile, within its time limit."""
+def expected_seconds(settings: dict, model: nn.Module, device: torch.device, precision: torch.dtype) -> float:
+    """About how long a run takes on this CPU without torch.compile, within its time limit; elsewhere infinity."""
+    if device.type != "cpu":
+        return math.inf
     flops = settings["max_steps"] * tokens_per_step(settings) * training_flops(model, settings["block_size"])
     seconds = flops / (SHARE_OF_PRODUCT_SPEED * product_speed(precision))
     return min(seconds, 60 * (settings["max_minutes"] or math.inf))
 
 
 def choose_compile(device: torch.device, setting: str, seconds: float) -> tuple[bool, str]:
-    """Whether torch.compile is used, and why. `seconds` is about how long the run takes without it, on a CPU."""
+    """Whether torch.compile is used, and why. `seconds` is about how long the run takes without it."""
     if setting != "auto":
         return setting == "on", "chosen with --compile"
     if device.type == "mps" or sys.platform == "darwin":

@@ -56,9 +56,8 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
     model = make_model(config)
     if first_weights:
         model.load_state_dict(first_weights)
-    compiled, compile_reason = choose_compile(
-        device, settings["compile"], expected_seconds(settings, model, precision) if device.type == "cpu" else math.inf
-    )
+    seconds = expected_seconds(settings, model, device, precision)
+    compiled, compile_reason = choose_compile(device, settings["compile"], seconds)
     if decided:
         compiled, compile_reason = decided["compiled"], "as before"
     print(f"[Device] torch.compile {'on' if compiled else 'off'}: {compile_reason}")

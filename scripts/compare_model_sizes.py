@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import torch
 from tqdm import tqdm
 
-from evaluation.machine import machine, physical_memory
+from evaluation.machine import machine, other_work, physical_memory
 from evaluation.model_sizes import PARTS, parameters_by_part, recipe_for
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.model import GPT
@@ -37,7 +37,6 @@ PLOT = ROOT / "evaluation" / "plots" / "model_sizes.png"
 BUDGET = 20_480_000  # training tokens of the default recipe and of the original one
 PER_TABLE = 3  # configs that stand side by side in 80 columns
 COMFORTABLE_MEMORY = 12 * 2**30  # bytes; gpt_small takes 8.4 GB with the default recipe
-BUSY = 0.5  # processes per core that make a machine too busy to be measured
 
 
 @dataclass
@@ -246,10 +245,8 @@ def print_notes() -> None:
     memory = physical_memory()
     if memory and memory < COMFORTABLE_MEMORY:
         print(f"Note: the larger models want more than {memory / 2**30:.0f} GB; if it crawls, try --batch_size 4.")
-    if hasattr(os, "getloadavg") and (load := os.getloadavg()[0]) > BUSY * (os.cpu_count() or 1):
-        print(
-            f"Note: other programs keep this machine busy (load {load:.1f}); the speeds will be lower than it can do."
-        )
+    if note := other_work():
+        print(note)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ import shlex
 from dataclasses import asdict
 
 from evaluation.figures import PLOTS, save_figure
+from evaluation.machine import versions
 from evaluation.recipe_figures import Row, picture, table
 from evaluation.recipes import FOLDER, Budget, keep_as_reference, learn, run_command
-from evaluation.result_files import RESULTS, ResultError, now, save_result, shown_path, versions
+from evaluation.result_files import PACKAGES, RESULTS, ResultError, now, save_result, shown_path
 from pretraining.settings import PRESETS, SettingsError
 
 FIRST_SEED = 1337
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
                 keep_as_reference(row.recipe, row.runs)
         values = {
             "made": now(),
-            "versions": versions(),
+            "versions": versions(PACKAGES),
             "budget": str(budget),
             "seeds": options.seeds,
             "rows": [{"command": command(row.recipe, budget, more), **asdict(row)} for row in rows],

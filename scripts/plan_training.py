@@ -4,8 +4,9 @@
     python scripts/plan_training.py --preset nano
     python scripts/plan_training.py --config_path model/config/gpt_small_config.json --batch_size 8
 
-The flags are those of train_improved.py, and its CONFIG counts. Nothing is trained or written. What loss to expect is
-told from the committed reference runs, where there are some of that size.
+The flags are those of train_improved.py, and its CONFIG counts. The steps are compiled where the training would compile
+them, which takes up to 40 seconds here and not again there. Nothing is trained or written. What loss to expect is told
+from the committed reference runs, where there are some of that size.
 Exit code: 0 done, 2 these settings can not be run here.
 """
 
@@ -15,13 +16,14 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: import from the repository root, not from this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import os
-
 import torch
 
+from evaluation.machine import other_work
 from evaluation.model_sizes import measure_training
 from model.architecture.config import ConfigError, ModelConfig
-from pretraining.device import DeviceError, choose_device
+from model.architecture.model import GPT
+from pretraining.compilation import choose_compile, expected_seconds
+from pretraining.device import DeviceError, choose_device, choose_precision
 from pretraining.perplexity import perplexity
 from pretraining.run import TrainingFailed
 from pretraining.settings import SettingsError, read_settings, tokens_per_step
@@ -39,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = read_settings(CONFIG, arguments, description=__doc__)
         config = ModelConfig.load(settings["config_path"])
         device, reason = choose_device(settings["device"])
-        if hasattr(os, "getloadavg") and os.getloadavg()[0] > os.cpu_count() / 2:
-            print("This machine is busy with other work: the plan will be too long")
+        if note := other_work():
+            print(note)
         print(f"Timing a few steps of {tokens_per_step(settings):,} tokens on {device} ({reason})", flush=True)
         measured = measure(settings, config, device)
     except (SettingsError, ConfigError, DeviceError, TrainingFailed) as error:
@@ -53,9 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(settings: dict, config: ModelConfig, device: torch.device) -> dict:
-    """Speed and memory of these settings' steps. Raises TrainingFailed when memory runs out."""
+    """Speed and memory of steps as the training would take them. Raises TrainingFailed when memory runs out."""
+    with torch.device("meta"):  # counted, never filled
+        model = GPT(config)
+    seconds = expected_seconds(settings, model, device, choose_precision(device, settings["precision"])[0])
+    compiled, reason = choose_compile(device, settings["compile"], seconds)
+    print(f"torch.compile {'on' if compiled else 'off'}: {reason}", flush=True)
     try:
-        measured = measure_training(config, settings, device)
+        measured = measure_training(config, settings, device, compiled)
     except RuntimeError as error:
         if shortage := memory_shortage(error, settings):
             raise shortage from None
@@ -72,7 +79,8 @@ def plan(settings: dict, measured: dict, reference: Reference | None) -> list[st
     large = parameters > 10e6
     lines = [
         f"model        {Path(settings['config_path']).name}, {parameters / 1e6:.1f}M parameters",
-        f"speed        {speed:,.0f} tokens/s in {measured['precision']} (median of {measured['timed_steps']} steps)",
+        f"speed        {speed:,.0f} tokens/s in {measured['precision']}{', compiled' if measured['compiled'] else ''}"
+        f" (median of {measured['timed_steps']} steps)",
         f"memory       {size(measured['peak'])} at most"
         if measured["peak"]
         else "memory       not told by this system",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from model.architecture.config import ModelConfig
 from model.export.names import hugging_face_name
 from model.export.portable import HOW_TO_INSTALL, ExportError, PortableModel, put_in_place, put_json
 
@@ -38,11 +39,20 @@ def write_hugging_face(folder: Path, model: PortableModel, dtype: str) -> Path:
 
 
 def model_config(model: PortableModel, dtype: str) -> dict:
-    """Sizes and constants, under the names of transformers' Qwen3Config."""
-    sizes = model.config
+    """What config.json holds."""
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
+        **qwen3_shape(model.config, model.context_length),
+        **special_ids(model),
+        "dtype": dtype,
+        "torch_dtype": dtype,  # what transformers 4 calls it
+    }
+
+
+def qwen3_shape(sizes: ModelConfig, context_length: int) -> dict:
+    """Sizes and constants, under the names of transformers' Qwen3Config."""
+    return {
         "vocab_size": sizes.vocab_size,
         "hidden_size": sizes.hidden_size,
         "intermediate_size": sizes.ffn_hidden_size,
@@ -51,7 +61,7 @@ def model_config(model: PortableModel, dtype: str) -> dict:
         "num_key_value_heads": sizes.n_heads,
         "head_dim": sizes.head_size,
         "hidden_act": "silu",
-        "max_position_embeddings": model.context_length,
+        "max_position_embeddings": context_length,
         "rms_norm_eps": sizes.norm_eps,
         "rope_theta": sizes.rope_theta,
         "rope_scaling": None,
@@ -60,9 +70,6 @@ def model_config(model: PortableModel, dtype: str) -> dict:
         "attention_bias": False,
         "attention_dropout": 0.0,
         "use_sliding_window": False,
-        **special_ids(model),
-        "dtype": dtype,
-        "torch_dtype": dtype,  # what transformers 4 calls it
     }
 
 

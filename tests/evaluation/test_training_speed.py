@@ -38,7 +38,7 @@ def test_phases_make_up_the_step_and_shares_follow_from_them(case):
 
 def test_what_is_timed_is_a_real_step(case):
     """A step that changes nothing, or always the same, could be as fast as it likes."""
-    step = training_speed._Step(case, CPU)
+    step = training_speed.TimedStep(case, CPU)
     before = [parameter.detach().clone() for parameter in step.model.parameters()]
     step.take()
     step.take()

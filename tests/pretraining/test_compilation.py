@@ -33,10 +33,12 @@ def test_operations_are_those_of_the_matrix_products():
 def test_a_run_is_as_long_as_its_steps_but_no_longer_than_its_time(monkeypatch, model):
     monkeypatch.setattr(compilation, "product_speed", lambda precision: 1e9)
     settings = PRESETS["default"] | {"max_steps": 100, "batch_size": 2, "block_size": 32}
-    short = expected_seconds(settings, model, torch.float32)
+    short = expected_seconds(settings, model, CPU, torch.float32)
     assert short == pytest.approx(100 * 2 * 32 * training_flops(model, 32) / 0.4e9)
-    assert expected_seconds(settings | {"max_steps": 1000}, model, torch.float32) == pytest.approx(10 * short)
-    assert expected_seconds(settings | {"max_minutes": short / 600}, model, torch.float32) == pytest.approx(short / 10)
+    assert expected_seconds(settings | {"max_steps": 1000}, model, CPU, torch.float32) == pytest.approx(10 * short)
+    assert expected_seconds(settings | {"max_minutes": short / 600}, model, CPU, torch.float32) == pytest.approx(
+        short / 10
+    )
 
 
 def test_long_runs_are_compiled_and_short_ones_are_not():

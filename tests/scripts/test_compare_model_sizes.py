@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 
 import pytest
@@ -142,9 +143,9 @@ def test_a_wrong_config_is_refused_before_anything_is_measured(capsys, tmp_path,
 
 
 def test_a_busy_or_small_machine_is_mentioned(capsys, tmp_path, config_path, measurements, monkeypatch):
-    monkeypatch.setattr(script.os, "getloadavg", lambda: (99.0, 0, 0), raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 0, 0), raising=False)
     assert "load 99.0" in compare(capsys, tmp_path, config_path)[1]
-    monkeypatch.setattr(script.os, "getloadavg", lambda: (0.0, 0, 0))
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0, 0))
     monkeypatch.setattr(script, "physical_memory", lambda: 8 << 30)
     assert "more than 8 GB; if it crawls, try --batch_size 4" in compare(capsys, tmp_path, config_path)[1]
     monkeypatch.setattr(script, "physical_memory", lambda: None)

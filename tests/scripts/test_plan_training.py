@@ -8,7 +8,13 @@ from pretraining.settings import read_settings
 from pretraining.watching.reference import Reference
 
 plan_training = importlib.import_module("scripts.plan_training")
-MEASURED = {"tokens_per_second": 8192.0, "precision": "bfloat16", "timed_steps": 3, "peak": 5_000_000_000}
+MEASURED = {
+    "tokens_per_second": 8192.0,
+    "precision": "bfloat16",
+    "timed_steps": 3,
+    "compiled": True,
+    "peak": 5_000_000_000,
+}
 REFERENCE = Reference("default", 27_000_000, 44, {}, 3, [0, 10e6, 20e6], [9.0, 4.0, 3.0], [9.0, 4.1, 3.1])
 
 
@@ -62,5 +68,17 @@ def test_settings_that_can_not_be_run_are_one_line(capsys):
 
 def test_a_few_steps_are_really_timed(capsys):
     flags = ["--config_path", "model/config/gpt_nano_config.json", "--batch_size", "1", "--block_size", "16"]
-    assert plan_training.main([*flags, "--device", "cpu", "--precision", "float32"]) == 0
-    assert "7.2M parameters" in capsys.readouterr().out
+    assert plan_training.main([*flags, "--device", "cpu", "--precision", "float32", "--compile", "off"]) == 0
+    told = capsys.readouterr().out
+    assert "7.2M parameters" in told and "torch.compile off: chosen" in told
+
+
+def test_the_steps_are_compiled_where_the_training_would_be(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(
+        plan_training, "measure_training", lambda *given: asked.append(given) or MEASURED | {"weights": 4}
+    )
+    for setting in ("on", "off"):
+        assert plan_training.main(["--preset", "nano", "--compile", setting, "--device", "cpu"]) == 0
+    assert [given[3] for given in asked] == [True, False]
+    assert "in bfloat16, compiled (median" in capsys.readouterr().out
