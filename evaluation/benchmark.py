@@ -22,8 +22,8 @@ import json
 import re
 from functools import partial
 
-from evaluation.benchmark_picture import picture
-from evaluation.benchmark_tests import TESTS, Writer, run
+from evaluation.benchmarking.benchmark_picture import picture
+from evaluation.benchmarking.benchmark_tests import TESTS, Writer, run
 from evaluation.code_tests import FULL, HELD_OUT, QUICK, measure_perplexity
 from evaluation.figures import one_line, save_figure
 from evaluation.held_out import read_held_out, sample_documents

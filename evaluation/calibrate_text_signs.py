@@ -26,8 +26,8 @@ from typing import NamedTuple
 import torch
 
 from data.corpus import CorpusError, read_documents
-from evaluation.broken_tokenizer import broken_tokenizer, first_corpus, there_and_back
-from evaluation.text_signs import judge, looks_like_text
+from evaluation.benchmarking.broken_tokenizer import broken_tokenizer, first_corpus, there_and_back
+from evaluation.texts.text_signs import judge, looks_like_text
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining.sampling import SamplingSettings, sample_generator

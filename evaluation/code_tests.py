@@ -22,18 +22,18 @@ from functools import partial
 
 from tqdm import tqdm
 
-from evaluation.code_figures import draw
-from evaluation.code_items import bracket_items, indentation_items, keyword_items
-from evaluation.forced_choice import draw_evenly, draw_items
-from evaluation.function_completion import measure_functions, openings
+from evaluation.code_questions.code_figures import draw
+from evaluation.code_questions.code_items import bracket_items, indentation_items, keyword_items
+from evaluation.code_questions.forced_choice import draw_evenly, draw_items
+from evaluation.code_questions.function_completion import measure_functions, openings
+from evaluation.code_questions.identifier_recall import measure_recall, recall_items
+from evaluation.code_questions.minimal_pairs import draw_pairs, measure_pairs, pair_items
+from evaluation.code_questions.python_code import Code, read_code
+from evaluation.code_questions.syntax_tests import measure_brackets, measure_indentation, measure_keywords
 from evaluation.held_out import MAKE_THEM, Document, HeldOutError, read_held_out, sample_documents
-from evaluation.identifier_recall import measure_recall, recall_items
-from evaluation.minimal_pairs import draw_pairs, measure_pairs, pair_items
-from evaluation.python_code import Code, read_code
 from evaluation.question import Effort, Question, ask
 from evaluation.scoring import continuation_log_probabilities, indentation_log_probabilities, score_texts
 from evaluation.statistics import ratio_with_interval
-from evaluation.syntax_tests import measure_brackets, measure_indentation, measure_keywords
 from pretraining.checkpoint import TrainedModel
 from pretraining.perplexity import band, perplexity
 

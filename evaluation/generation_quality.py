@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from data.corpus import CorpusError
-from evaluation.corpus_overlap import Overlap, longest_overlaps
-from evaluation.generation_view import KINDS, LONG_RUN, SIGNS, draw, table
 from evaluation.held_out import MAKE_THEM, HeldOutError, read_held_out
-from evaluation.openings import Opening, draw_openings, function_openings, sentence_openings
 from evaluation.question import Effort, Question, ask
 from evaluation.statistics import ratio_with_interval, share_with_interval
-from evaluation.text_signs import TOKENS, Sign, judge, looks_like_text
+from evaluation.texts.corpus_overlap import Overlap, longest_overlaps
+from evaluation.texts.generation_view import KINDS, LONG_RUN, SIGNS, draw, table
+from evaluation.texts.openings import Opening, draw_openings, function_openings, sentence_openings
+from evaluation.texts.text_signs import TOKENS, Sign, judge, looks_like_text
 from evaluation.writing import Written, write_texts
 from pretraining import dataset
 from pretraining.checkpoint import TrainedModel

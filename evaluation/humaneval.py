@@ -20,9 +20,10 @@ import time
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from evaluation.attempts import Attempt, look_at, write
-from evaluation.attempts_judged import judge, measure_attempts, pass_shares
-from evaluation.attempts_view import (
+from evaluation.figures import new_figure, save_figure
+from evaluation.generated_code.attempts import Attempt, look_at, write
+from evaluation.generated_code.attempts_judged import judge, measure_attempts, pass_shares
+from evaluation.generated_code.attempts_view import (
     UNSANDBOXED,
     draw_shares,
     example_lines,
@@ -32,9 +33,8 @@ from evaluation.attempts_view import (
     verdict_lines,
     wrapped,
 )
-from evaluation.figures import new_figure, save_figure
-from evaluation.humaneval_overlap import overlap_with_corpus
-from evaluation.humaneval_problems import HumanEvalError, HumanEvalProblem, digest, load_problems
+from evaluation.generated_code.humaneval_overlap import overlap_with_corpus
+from evaluation.generated_code.humaneval_problems import HumanEvalError, HumanEvalProblem, digest, load_problems
 from evaluation.question import EXPLAINED, Effort, Question, ask_as_chosen, options
 from pretraining.checkpoint import TrainedModel
 from pretraining.sampling import SamplingSettings

@@ -15,12 +15,12 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
 from dataclasses import replace
 
 from data.corpus import CorpusError
+from evaluation.costs.ngram import NGram, train_ngram
+from evaluation.costs.source_costs import draw_sources, measure_sources, source_lines
+from evaluation.costs.token_classes import class_lines, draw_classes, measure_classes
+from evaluation.costs.token_costs import measure_costs
 from evaluation.held_out import Document, HeldOutError, read_held_out, sample_documents
-from evaluation.ngram import NGram, train_ngram
 from evaluation.question import Effort, Question, ask
-from evaluation.source_costs import draw_sources, measure_sources, source_lines
-from evaluation.token_classes import class_lines, draw_classes, measure_classes
-from evaluation.token_costs import measure_costs
 from pretraining import dataset
 from pretraining.checkpoint import TrainedModel
 

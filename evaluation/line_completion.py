@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evaluation.edit_similarity import edit_similarity, is_exact
 from evaluation.figures import REFERENCE, bars_with_intervals, new_figure, save_figure
 from evaluation.held_out import MAKE_THEM, HeldOutError, read_held_out, sample_documents
-from evaluation.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
-from evaluation.line_items import LineItem, draw_items
+from evaluation.lines.edit_similarity import edit_similarity, is_exact
+from evaluation.lines.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
+from evaluation.lines.line_items import LineItem, draw_items
 from evaluation.question import Effort, Question, ask
 from evaluation.statistics import Interval, ratio_with_interval, share_with_interval
 from evaluation.writing import write_texts

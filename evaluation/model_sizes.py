@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import torch
 
-from evaluation.training_speed import Case, TimedStep
+from evaluation.training.training_speed import Case, TimedStep
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT

@@ -20,9 +20,11 @@ import shlex
 from dataclasses import dataclass
 from functools import cache, partial
 
-from evaluation.attempts import Attempt, write
-from evaluation.attempts_judged import judge, measure_attempts, share
-from evaluation.attempts_view import (
+from evaluation.code_questions.function_completion import cut_body
+from evaluation.figures import new_figure, save_figure
+from evaluation.generated_code.attempts import Attempt, write
+from evaluation.generated_code.attempts_judged import judge, measure_attempts, share
+from evaluation.generated_code.attempts_view import (
     UNSANDBOXED,
     draw_shares,
     example_lines,
@@ -32,8 +34,6 @@ from evaluation.attempts_view import (
     verdict_lines,
     wrapped,
 )
-from evaluation.figures import new_figure, save_figure
-from evaluation.function_completion import cut_body
 from evaluation.question import Effort, Question, ask_as_chosen, options
 from evaluation.sandbox.pool import SandboxUnavailable
 from evaluation.tasks.catalogue import Task, digest, draw_tasks

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.figures import PLOTS
+from evaluation.generated_code.humaneval_problems import HumanEvalError
 from evaluation.held_out import HeldOutError
-from evaluation.humaneval_problems import HumanEvalError
 from evaluation.result_files import RESULTS, ResultError, describe, save_result, shown_path
 from evaluation.sandbox.pool import SandboxBroken
 from model.architecture.config import ConfigError

@@ -80,7 +80,7 @@ EXPLAINED = (SettingsError, ConfigError, CorpusError, TokenizerError, Checkpoint
 def main(arguments: list[str] | None = None, make_model: Callable[[ModelConfig], nn.Module] = GPT) -> int:
     """Run a training; returns the exit code: 0 done, 1 training failed, 2 it could not start, 128 + n stopped.
 
-    Another model than ours can be trained the same way, for comparison: evaluation/nanogpt.py does.
+    Another model than ours can be trained the same way, for comparison: evaluation/training/nanogpt.py does.
     """
     processes = None
     try:

@@ -23,7 +23,7 @@ import torch
 from evaluation import generation_speed
 from evaluation.machine import describe_machine, machine
 from evaluation.result_files import RESULTS, ResultError, save_result, shown_path
-from evaluation.training_speed import PHASES, Case, compare_with_transformers, measure, product_peak
+from evaluation.training.training_speed import PHASES, Case, compare_with_transformers, measure, product_peak
 from model.architecture.config import ConfigError, ModelConfig
 from pretraining.compilation import choose_compile
 from pretraining.device import DeviceError, choose_device, choose_precision

@@ -14,7 +14,7 @@ if __name__ == "__main__":  # run as a script: import from the repository root, 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from evaluation import code_tests
-from evaluation.before_after import comparison
+from evaluation.benchmarking.before_after import comparison
 from evaluation.question import ask
 
 

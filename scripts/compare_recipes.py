@@ -23,9 +23,9 @@ from dataclasses import asdict
 
 from evaluation.figures import PLOTS, save_figure
 from evaluation.machine import versions
-from evaluation.recipe_figures import Row, picture, table
-from evaluation.recipes import FOLDER, Budget, keep_as_reference, learn, run_command
 from evaluation.result_files import PACKAGES, RESULTS, ResultError, now, save_result, shown_path
+from evaluation.training.recipe_figures import Row, picture, table
+from evaluation.training.recipes import FOLDER, Budget, keep_as_reference, learn, run_command
 from pretraining.settings import PRESETS, SettingsError
 
 FIRST_SEED = 1337

@@ -26,9 +26,9 @@ from evaluation import (
     line_completion,
     pytest_code_generation,
 )
-from evaluation.before_after import comparison
+from evaluation.benchmarking.before_after import comparison
 from evaluation.figures import PLOTS
-from evaluation.humaneval_problems import HumanEvalError
+from evaluation.generated_code.humaneval_problems import HumanEvalError
 from evaluation.question import EXPLAINED, Effort, Question, answer
 from evaluation.report import Answer, write_report
 from evaluation.result_files import RESULTS, ResultError, file_sha256, load_result, shown_path

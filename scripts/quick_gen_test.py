@@ -3,8 +3,8 @@
     python scripts/quick_gen_test.py
     python scripts/quick_gen_test.py --before     # beside what the same model wrote before its training
 
-Says which checkpoint it is, what each prompt led to with its good signs and warnings (evaluation/text_signs.py), and
-what to do when they are bad. The same seed gives the same texts, so that two runs compare.
+Says which checkpoint it is, what each prompt led to with its good signs and warnings (evaluation/texts/text_signs.py),
+and what to do when they are bad. The same seed gives the same texts, so that two runs compare.
 Exit code: 0 it looks like text, 1 most of it is gibberish, 2 there is no model to ask.
 """
 
@@ -27,7 +27,7 @@ from itertools import zip_longest
 
 from tqdm import tqdm
 
-from evaluation.text_signs import Sign, judge, looks_like_text
+from evaluation.texts.text_signs import Sign, judge, looks_like_text
 from evaluation.untrained import untrained
 from pretraining.checkpoint import CHECKPOINT_DIR, CheckpointError, TrainedModel, load_checkpoint
 from pretraining.device import DeviceError

@@ -21,7 +21,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from data.corpus import CorpusError, read_pieces
-from evaluation.broken_tokenizer import FIRST_CORPUS_LINES, SIMILAR_CODE, broken_tokenizer, first_corpus, there_and_back
+from evaluation.benchmarking.broken_tokenizer import (
+    FIRST_CORPUS_LINES,
+    SIMILAR_CODE,
+    broken_tokenizer,
+    first_corpus,
+    there_and_back,
+)
 from tokenizer.bpe import DEFAULT_TOKENIZER, SPECIAL_TOKENS, Tokenizer, TokenizerError
 from tokenizer.verify_token import own_sources
 

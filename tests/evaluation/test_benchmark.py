@@ -9,7 +9,7 @@ import pytest
 
 from evaluation import benchmark
 from evaluation.benchmark import draw, main, measure, next_version, read_baseline
-from evaluation.benchmark_picture import picture
+from evaluation.benchmarking.benchmark_picture import picture
 from evaluation.figures import DPI, PLOTS
 from evaluation.question import Effort, answer
 from evaluation.result_files import BASELINE, ResultError, load_result, save_result

@@ -8,7 +8,7 @@ import pytest
 from data.corpus import CorpusWriter
 from evaluation import calibrate_text_signs as script
 from evaluation.calibrate_text_signs import Sample
-from evaluation.text_signs import Sign
+from evaluation.texts.text_signs import Sign
 from tokenizer.bpe import Tokenizer
 
 ROOT = Path(script.__file__).resolve().parents[1]

@@ -4,8 +4,8 @@ import importlib
 
 import pytest
 
-from evaluation import attempts_judged
-from evaluation.attempts import look_at
+from evaluation.generated_code import attempts_judged
+from evaluation.generated_code.attempts import look_at
 from evaluation.sandbox.pool import SandboxUnavailable
 from evaluation.tasks.catalogue import draw_tasks
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from evaluation import code_tests
+from evaluation.code_questions.forced_choice import always_by_fact, draw_items
+from evaluation.code_questions.identifier_recall import measure_recall
+from evaluation.code_questions.minimal_pairs import draw_pairs, measure_pairs
+from evaluation.code_questions.syntax_tests import measure_brackets, measure_indentation, measure_keywords
 from evaluation.code_tests import QUESTION, collect, main
-from evaluation.forced_choice import always_by_fact, draw_items
 from evaluation.held_out import Document, HeldOutError
-from evaluation.identifier_recall import measure_recall
-from evaluation.minimal_pairs import draw_pairs, measure_pairs
 from evaluation.question import Effort
 from evaluation.result_files import load_result
 from evaluation.scoring import continuation_log_probabilities, indentation_log_probabilities, score_texts
 from evaluation.statistics import wilson_interval
-from evaluation.syntax_tests import measure_brackets, measure_indentation, measure_keywords
 from evaluation.untrained import untrained
 from tests.evaluation.conftest import python_source
 

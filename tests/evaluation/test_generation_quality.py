@@ -19,11 +19,11 @@ from evaluation.generation_quality import (
     signs_of,
     write,
 )
-from evaluation.generation_view import draw, table
 from evaluation.held_out import read_held_out
-from evaluation.openings import draw_openings, function_openings
 from evaluation.question import Effort
 from evaluation.result_files import load_result
+from evaluation.texts.generation_view import draw, table
+from evaluation.texts.openings import draw_openings, function_openings
 from pretraining.generate import SETTINGS
 from tests.evaluation.conftest import python_source
 

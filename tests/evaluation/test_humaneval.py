@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import attempts_judged, humaneval_problems
-from evaluation.attempts import constant_attempts, look_at
-from evaluation.attempts_judged import best_constant, judge
-from evaluation.humaneval_overlap import LONG_RUN, overlap_with_corpus
-from evaluation.humaneval_problems import HumanEvalError, digest, load_problems
+from evaluation.generated_code import attempts_judged, humaneval_problems
+from evaluation.generated_code.attempts import constant_attempts, look_at
+from evaluation.generated_code.attempts_judged import best_constant, judge
+from evaluation.generated_code.humaneval_overlap import LONG_RUN, overlap_with_corpus
+from evaluation.generated_code.humaneval_problems import HumanEvalError, digest, load_problems
 from evaluation.sandbox.pool import Limits, Sandbox, SandboxUnavailable
 
 script = importlib.import_module("evaluation.humaneval")

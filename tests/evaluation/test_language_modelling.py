@@ -8,12 +8,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from evaluation import language_modelling, token_costs
+from evaluation import language_modelling
+from evaluation.costs import token_costs
+from evaluation.costs.token_costs import MODEL, NGRAM
 from evaluation.held_out import HeldOutError, read_held_out
 from evaluation.language_modelling import beginning, draw, main, measure, sample_books, table
 from evaluation.question import Effort
 from evaluation.result_files import load_result
-from evaluation.token_costs import MODEL, NGRAM
 from tests.evaluation.conftest import PACKAGES, python_source
 from tests.evaluation.test_scoring import slow_nats
 

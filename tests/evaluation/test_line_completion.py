@@ -8,8 +8,8 @@ import pytest
 from evaluation import line_completion, writing
 from evaluation.held_out import read_held_out
 from evaluation.line_completion import complete_lines, draw, fitting_contexts, measure, score, score_task, table
-from evaluation.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
-from evaluation.line_items import LineItem, draw_items
+from evaluation.lines.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
+from evaluation.lines.line_items import LineItem, draw_items
 from evaluation.question import Effort
 from evaluation.result_files import load_result
 

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from evaluation import training_speed
+from evaluation.training import training_speed
 from model.architecture.config import ConfigError, ModelConfig
 
 script = importlib.import_module("scripts.benchmark_speed")

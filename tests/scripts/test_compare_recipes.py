@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from evaluation import recipes
 from evaluation.result_files import load_result
+from evaluation.training import recipes
 from pretraining.settings import ROOT
 
 compare_recipes = importlib.import_module("scripts.compare_recipes")

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from evaluation.text_signs import Sign
+from evaluation.texts.text_signs import Sign
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining import generate

@@ -1,0 +1,1 @@
+"""Questions about code that are answered without running any: choices between two pieces, names, signatures."""

@@ -1,0 +1,1 @@
+"""Attempts at tasks: written by a model, judged in the sandbox, ranked, counted and shown."""
