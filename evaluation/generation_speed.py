@@ -1,6 +1,7 @@
-"""How fast does a model write on this machine's CPU, beside other programs, and what do rounded weights cost?
+"""How fast does a model write on this machine, beside other programs, and what do rounded weights cost?
 
     python evaluation/generation_speed.py
+    python evaluation/generation_speed.py --device cuda     # on a GPU: ours alone, float32, up to 512 texts at once
 
 Every way writes in turn, round after round, and its best counts, since other work on the machine can only slow it: only
 times of one run compare. Speed does not depend on what was learned, so the weights are random; what rounding costs is
@@ -34,17 +35,19 @@ from model.export.gguf_file import write_gguf
 from model.export.hugging_face import write_hugging_face
 from model.export.portable import PortableModel
 from pretraining.checkpoint import CheckpointError, TrainedModel, best_checkpoint, load_trained_model
+from pretraining.device import DeviceError, choose_device, synchronize
 from pretraining.fast_model import WEIGHTS, FastModel
 from pretraining.sampling import SamplingSettings, generate_tokens, sample_generator
 from tokenizer.bpe import Tokenizer
 
 CONFIG = RESULTS.parents[1] / "model" / "config" / "gpt_tiny_config.json"
-PROMPT_TOKENS, NEW_TOKENS, MANY_ROWS = 20, 128, 64
+PROMPT_TOKENS, NEW_TOKENS, MANY_ROWS, ROWS_OF_A_GPU = 20, 128, 64, (1, 64, 512)
+CPU = torch.device("cpu")
 
 Way = Callable[[], tuple[float, float]]  # writes; returns seconds before and after the first token of each row
 
 
-def measure(config: ModelConfig, rounds: int = 3) -> list[dict]:
+def measure(config: ModelConfig, rounds: int = 3, device: torch.device = CPU) -> list[dict]:
     """One row for each way of writing: program, weights, rows, milliseconds to the first token, tokens per second.
 
     A text is read and then continued; the speed is that of the tokens after the first.
@@ -53,11 +56,13 @@ def measure(config: ModelConfig, rounds: int = 3) -> list[dict]:
     model = GPT(config).eval()
     for parameter in model.parameters():  # nothing may be zero, as some is in a new model
         torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.03)
+    model = model.to(device)
     ways: dict[tuple[str, str, int], Way] = {("GPT, a token at a time", "float32", 1): lambda: _plain(model)}
-    for rows, weights in [(1, weights) for weights in WEIGHTS] + [(MANY_ROWS, "float32"), (MANY_ROWS, "bfloat16")]:
+    on_cpu = [(1, weights) for weights in WEIGHTS] + [(MANY_ROWS, "float32"), (MANY_ROWS, "bfloat16")]
+    for rows, weights in on_cpu if device.type == "cpu" else [(rows, "float32") for rows in ROWS_OF_A_GPU]:
         ways["ours", weights, rows] = lambda rows=rows, weights=weights: _ours(model, rows, weights)
     with tempfile.TemporaryDirectory() as folder:
-        ways |= _peers(model, Path(folder))
+        ways |= _peers(model, Path(folder)) if device.type == "cpu" else {}
         times = {way: [] for way in ways}
         for _ in tqdm(range(1 + rounds), unit=" rounds", leave=False, disable=None):
             for way, write in ways.items():
@@ -93,14 +98,17 @@ def _ours(model: GPT, rows: int, weights: str) -> tuple[float, float]:
 
 @torch.inference_mode()
 def _plain(model: GPT) -> tuple[float, float]:
-    """The model as it is trained, with a cache: what FastModel replaces."""
+    """The model as it is trained, with a cache: what FastModel and GraphedModel replace."""
+    device = model.head.weight.device
     start = time.perf_counter()
-    cache = KeyValueCache(model.config, 1, PROMPT_TOKENS + NEW_TOKENS)
-    scores = model(torch.arange(100, 100 + PROMPT_TOKENS)[None], cache)
+    cache = KeyValueCache(model.config, 1, PROMPT_TOKENS + NEW_TOKENS, device=device)
+    scores = model(torch.arange(100, 100 + PROMPT_TOKENS, device=device)[None], cache)
     token = scores[:, -1:].argmax(-1)
+    synchronize(device)
     first = time.perf_counter()
     for _ in range(NEW_TOKENS - 1):
         token = model(token, cache).argmax(-1)
+    synchronize(device)
     return first - start, time.perf_counter() - first
 
 
@@ -203,6 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--config", type=Path, default=CONFIG, help="the sizes to measure speed with")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda or mps: what to write on; weights are rounded on a CPU"
+    )
     parser.add_argument("--checkpoint", type=Path, help="the trained model; without it the best of the newest run")
     parser.add_argument("--rounds", type=int, default=3, help="times that each way writes; the best counts")
     parser.add_argument(
@@ -211,16 +222,20 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         config = ModelConfig.load(chosen.config)
+        device, _ = choose_device(chosen.device)
         trained = load_trained_model(chosen.checkpoint or best_checkpoint())
-        losses = loss_of_weights(trained)
-        speeds = measure(config, chosen.rounds)
-        about = describe(trained, threads=torch.get_num_threads(), config=shown_path(chosen.config))
+        losses = loss_of_weights(trained) if device.type == "cpu" else []
+        speeds = measure(config, chosen.rounds, device)
+        about = describe(
+            trained, threads=torch.get_num_threads(), config=shown_path(chosen.config), written_on=str(device)
+        )
         path = save_result(chosen.output, {"about": about, "speed": speeds, "loss": losses})
-    except (CheckpointError, ConfigError, HeldOutError, ResultError) as error:
+    except (CheckpointError, ConfigError, DeviceError, HeldOutError, ResultError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("\n".join(table(speeds, losses)))
-    print(f"\nSpeed: {shown_path(chosen.config)}, {torch.get_num_threads()} threads. Loss: {shown_path(trained.path)}.")
+    threads = f", {torch.get_num_threads()} threads. Loss: {shown_path(trained.path)}" if losses else ""
+    print(f"\nSpeed: {shown_path(chosen.config)} on {device}{threads}.")
     print(f"Kept in {shown_path(path)}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The same model, arranged for writing: one new token in each row, on a CPU.
+"""The same model, arranged for writing: one new token in each row.
 
 Reading many tokens at once is arithmetic, which `GPT` does well. Writing one token after the other is something else:
 every weight is fetched from memory for a few multiplications, and small operations cost more than what they compute.
@@ -60,27 +60,40 @@ class FastModel:
 
         The same as `model(tokens, cache)[:, -1]` but for rounding. Raises ConfigError when a row is full.
         """
-        B, H, D = len(tokens), self.config.n_heads, self.config.head_size
-        smallest, smallest_head = self.smallest
         end = max(cache.lengths) + 1
         if end > min(cache.capacity, self.config.max_seq_len):
             raise ConfigError(f"{end} tokens do not fit into a cache for {cache.capacity}")
+        positions, mask = cached_positions(cache, 1, self.embedding.device)  # (B, 1) and (B, 1, 1, S) or None
+
+        def look_back(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            keys, values = cache.write(layer, key, value, positions)  # (B, H, S, D)
+            return attend(query, keys, values, mask, shared=cache.shared if len(tokens) > 1 else 0)
+
+        scores = self.scores(torch.tensor(tokens, device=self.embedding.device), positions.flatten(), look_back)
+        cache.lengths = [length + 1 for length in cache.lengths]
+        return scores
+
+    def scores(self, tokens: Tensor, positions: Tensor, look_back: Callable[..., Tensor]) -> Tensor:
+        """Scores (B, vocab) of what may come behind `tokens` (B) at `positions` (B).
+
+        `look_back(layer, query, key, value)`, all (B, H, 1, D), keeps key and value and returns what the query finds
+        among those that were kept, (B, H D).
+        """
+        B, H, D = len(tokens), self.config.n_heads, self.config.head_size
+        smallest, smallest_head = self.smallest
         x = self.embedding[tokens]  # (B, C)
-        positions, mask = cached_positions(cache, 1, x.device)  # (B, 1) and (B, 1, 1, S) or None
-        rotations = self.rotation.index_select(0, positions.flatten()).unbind(1)
+        rotations = self.rotation.index_select(0, positions).unbind(1)
         for layer, (query_key_value, output, gate_up, down) in enumerate(self.layers):
             heads = query_key_value(_unit(x, smallest)).to(x.dtype).view(B, 3, H, 1, D)
             query_key, (cos, sin) = _unit(heads[:, :2], smallest_head), rotations[layer].unbind(1)
             query, key = torch.addcmul(query_key * cos, query_key.roll(D // 2, -1), sin).unbind(1)  # (B, H, 1, D)
-            keys, values = cache.write(layer, key, heads[:, 2], positions)  # (B, H, S, D)
-            x = x + output(_attend(query, keys, values, mask, shared=cache.shared if B > 1 else 0))
+            x = x + output(look_back(layer, query, key, heads[:, 2]))
             gate, up = gate_up(_unit(x, smallest)).chunk(2, -1)
             x = x + down(F.silu(gate) * up)
-        cache.lengths = [length + 1 for length in cache.lengths]
         return self.head(_unit(x, smallest)).to(x.dtype)
 
 
-def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, shared: int) -> Tensor:
+def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, shared: int = 0) -> Tensor:
     """Attention of one query in each row, (B, H, 1, D) over (B, H, S, D) to (B, H D); scores are not scaled here.
 
     What the first `shared` keys and values hold is the same for all rows, so it is fetched from memory once.
@@ -115,13 +128,13 @@ def _product(weight: Tensor, rows: int, weights: str) -> Callable[[Tensor], Tens
         scales = (weight.abs().amax(1, keepdim=True) / 127).clamp_min(1e-30).bfloat16()  # one for each output
         rounded = (weight / scales).round().clamp(-127, 127).to(torch.int8)
         return lambda x: torch._weight_int8pack_mm(x.bfloat16(), rounded, scales[:, 0])
-    if weights == "float32" and rows == 1 and torch.backends.mkl.is_available():
+    if weights == "float32" and rows == 1 and weight.device.type == "cpu" and torch.backends.mkl.is_available():
         # MKL is slow where one matrix meets one vector, so it is given the matrix as a batch of eight.
         parts = weight.view(math.gcd(len(weight), 8), -1, weight.shape[1])
         return lambda x: torch.bmm(parts, x.mT.expand(len(parts), -1, -1)).view(1, -1) if len(x) == 1 else x @ weight.mT
     if weights == "bfloat16":
         weight = weight.bfloat16()
-    if weight.dtype == torch.float64 or not torch.backends.mkldnn.is_available():
+    if weight.dtype == torch.float64 or weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return lambda x: F.linear(x.to(weight.dtype), weight)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 64)  # any number of rows can be multiplied
     run = torch.ops.mkldnn._linear_pointwise

@@ -2,7 +2,8 @@
 
 Everything random happens on the CPU, in float64, from one generator per text: a seed gives the same text on every
 device and whatever else is in the batch, as far as the model's own rounding allows. (On Apple's MPS `multinomial` can
-even return tokens of probability zero.) Tokens become text in text_stream.py.
+even return tokens of probability zero; an NVIDIA GPU is trusted to find the best tokens, so that only these travel.)
+Tokens become text in text_stream.py.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from torch import Tensor
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
 from pretraining.fast_model import WEIGHTS, FastModel
+from pretraining.graphed_model import GraphedModel
 
 
 class SamplingError(ValueError):
@@ -57,11 +59,11 @@ def kept_probabilities(logits: Tensor, settings: SamplingSettings) -> tuple[Tens
     """What may be drawn from scores `logits` (rows, vocab): probabilities and their token ids, most probable first.
 
     Temperature comes first, then top_k, then top_p within what top_k left (nucleus sampling, Holtzman et al. 2020).
-    Both results are (rows, kept), probabilities in float64 with sum 1; tokens that top_p removed have exactly 0. The
-    most probable token always stays. The temperature must not be 0 here.
+    Both results are (rows, kept) on the CPU, probabilities in float64 with sum 1; tokens that top_p removed have
+    exactly 0. The most probable token always stays. The temperature must not be 0 here.
     """
     vocab_size = logits.shape[-1]
-    scores, tokens = logits.topk(min(settings.top_k or vocab_size, vocab_size))
+    scores, tokens = (best.cpu() for best in logits.topk(min(settings.top_k or vocab_size, vocab_size)))
     scores = scores.double()
     probabilities = torch.softmax((scores - scores[:, :1]) / settings.temperature, dim=-1)
     if settings.top_p < 1:
@@ -75,9 +77,9 @@ def draw_tokens(logits: Tensor, settings: SamplingSettings, generators: list[tor
 
     Raises SamplingError when a row has no probabilities (NaN), as a model has whose training went astray.
     """
-    logits = logits.float().cpu()
+    logits = logits.float() if logits.is_cuda else logits.float().cpu()
     if settings.temperature == 0:
-        best_scores, best_tokens = logits.max(dim=-1)
+        best_scores, best_tokens = (best.cpu() for best in logits.max(dim=-1))
         _refuse_nan(best_scores)
         return best_tokens.tolist()
     probabilities, tokens = kept_probabilities(logits, settings)
@@ -115,7 +117,8 @@ def generate_tokens(
     `max_new_tokens`, or when `finished(row)`, asked after each of its tokens, is true; it then leaves the batch.
     `first_tokens` may limit the first token of a row to these; None there allows all.
 
-    Prompts are read by `model` itself; on a CPU the tokens after the first come from a FastModel with these `weights`.
+    Prompts are read by `model` itself; the tokens after the first come, on a CPU, from a FastModel with these
+    `weights`, on an NVIDIA GPU from a GraphedModel.
     A text that fills the context of `context_length` tokens goes on in a window that slides: the last half of the
     context is read again as if it were the whole, and what came before is forgotten.
     """
@@ -151,6 +154,8 @@ def _next_scores(model: GPT, rows: int, weights: str) -> Callable[[list[int], Ke
         raise SamplingError(f"{weights} weights are not possible on {device.type}; leave out --weights for float32")
     if device.type == "cpu":
         return FastModel(model, rows, weights).next_scores
+    if device.type == "cuda":
+        return GraphedModel(model, rows).next_scores
     return lambda tokens, cache: model(torch.tensor(tokens, device=device)[:, None], cache)[:, -1]
 
 

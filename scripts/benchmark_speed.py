@@ -123,8 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
         print()
         result["transformers"] = measure_peers(todo, device, chosen.quick)
         result["generation"] = []
-        if not chosen.quick and device.type == "cpu":
-            result["generation"] = generation_speed.measure(todo[-1].config)
+        if not chosen.quick:
+            result["generation"] = generation_speed.measure(todo[-1].config, device=device)
             print("\n" + "\n".join(generation_speed.table(result["generation"], [])))
         about = {
             "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -65,7 +65,7 @@ def test_the_command_keeps_what_it_prints(trained, monkeypatch, tmp_path, capsys
         "first_token_milliseconds": 30.0,
         "tokens_per_second": 999.0,
     }
-    monkeypatch.setattr(script, "measure", lambda config, rounds: [row])
+    monkeypatch.setattr(script, "measure", lambda config, rounds, device: [row])
     values = {"model": trained.model.state_dict(), "model_config": TINY.to_dict(), "step": 3, "losses": {}}
     save_checkpoint(values | {"tokenizer": trained.tokenizer.to_json(), "context_length": 16}, trained.path)
     output = tmp_path / "speed.json"
