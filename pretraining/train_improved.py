@@ -29,7 +29,7 @@ CONFIG = {
     # How fast it learns
     "learning_rate": 3e-3,  # one rate for all; a third of it if the loss jumps, forgiving within a factor of three
     "optimizer": "muon",  # "adamw" for the classic one; then try learning_rate 1e-3
-    "schedule": "cosine",  # or "linear", "warmup_stable_decay", "constant"; all but the last end at zero
+    "schedule": "linear",  # or "cosine", "warmup_stable_decay", "constant"; all but the last end at zero
     "warmup_steps": 50,  # steps until the full rate is reached; more if the loss jumps at the start
     "weight_decay": 0.1,  # pulls matrices towards zero; more (0.3) when going over the data many times
     "grad_clip": 1.0,  # longest gradient; lower if the loss has spikes, 0 for no limit

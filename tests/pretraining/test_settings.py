@@ -166,5 +166,5 @@ def test_the_recipe_is_what_changes_the_result_and_nothing_else():
     here = read_settings(CONFIG, [])
     elsewhere = read_settings(CONFIG, "--checkpoint_dir x --log_path y --eval_interval 7 --device cpu".split())
     assert recipe(here) == recipe(elsewhere)
-    for flag in ("--seed 2", "--batch_size 8", "--schedule linear", "--grad_clip 0.5", "--dropout 0.1"):
+    for flag in ("--seed 2", "--batch_size 8", "--schedule cosine", "--grad_clip 0.5", "--dropout 0.1"):
         assert recipe(here) != recipe(read_settings(CONFIG, flag.split()))
