@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from model.architecture.config import ModelConfig
 from pretraining import train_improved
 
-# 1e-3 did better than 3e-3 at this size, as measured before this project began.
+# At 27M parameters 1e-3 did better than 3e-3, as measured before this project began; the nano size learns more at 3e-3.
 RECIPE = ["--optimizer", "adamw", "--learning_rate", "1e-3", "--warmup_steps", "100", "--schedule", "cosine"]
 FOLDER = "pretraining/checkpoints/nanogpt"
 PLACES = ["--checkpoint_dir", FOLDER, "--log_path", f"{FOLDER}/training_log.json"]
