@@ -315,7 +315,10 @@ def main(arguments: list[str] | None = None) -> int:
     if flags:
         parser.error(f"unrecognized arguments: {' '.join(flags)}")
     sys.stdout.reconfigure(errors="replace")  # for a name that the terminal can not show
-    print("\n".join(report(look(ROOT))))
+    try:
+        print("\n".join(report(look(ROOT))), flush=True)
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -422,3 +422,11 @@ def test_an_unknown_flag_is_no_plan(capsys):
         status.main(["--plam"])
     assert left.value.code == 2
     assert "--plam" in capsys.readouterr().err
+
+
+def test_whoever_has_read_enough_of_it_sees_no_traceback():
+    command = [sys.executable, str(ROOT / "scripts" / "status.py")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
