@@ -14,6 +14,7 @@ REFERENCES = Path(__file__).with_name("reference_runs.json")
 DECIDING = "heldout_code"  # the text that the reference runs were looked at on
 # Nats per token beyond what the seeds span. Within a run, the length that the schedule was made for matters that much.
 TOLERANCE = 0.15
+BEYOND = 1.1  # times the tokens of the reference runs, up to which a run is held against their end
 SUSPICIOUS = 0.6  # nats per token below the band: no recipe is that much better at equal tokens
 # What of the settings changes how much is learnt from a token.
 LEARNING = (
@@ -89,11 +90,13 @@ def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | No
         return None
     run, latest = log["run"], log["validation"][-1]
     tokens, loss = latest["step"] * run["tokens_per_step"], latest[DECIDING]["loss"]
-    band = reference.band(tokens)
+    last = reference.tokens[-1]
+    ended = last < tokens <= BEYOND * last
+    band = reference.band(last if ended else tokens)
     if band is None or not math.isfinite(loss):
         return None
     low, high = band
-    runs = f"{reference.seeds} reference runs of preset {reference.preset}: {low:.3f} to {high:.3f} at this point"
+    runs = f"{reference.seeds} reference runs of preset {reference.preset}: {low:.3f} to {high:.3f} at {'their end' if ended else 'this point'}"
     if loss > high + TOLERANCE:
         return False, [f"{loss - high:.2f} above the {runs}", *causes(run, reference)]
     if loss < low - SUSPICIOUS:
