@@ -96,7 +96,8 @@ def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | No
     if band is None or not math.isfinite(loss):
         return None
     low, high = band
-    runs = f"{reference.seeds} reference runs of preset {reference.preset}: {low:.3f} to {high:.3f} at {'their end' if ended else 'this point'}"
+    when = "their end" if ended else "this point"
+    runs = f"{reference.seeds} reference runs of preset {reference.preset}: {low:.3f} to {high:.3f} at {when}"
     if loss > high + TOLERANCE:
         return False, [f"{loss - high:.2f} above the {runs}", *causes(run, reference)]
     if loss < low - SUSPICIOUS:
