@@ -69,7 +69,8 @@ COMMANDS: dict[str, list[str] | None] = {
     "python scripts/export_model.py": ["--format", "hf"],  # each of the rest in tests/scripts/test_export_model.py
     "python scripts/export_model.py --format gguf --dtype q8_0": ["--dtype", "f16"],  # its width has no blocks of 32
     "python evaluation/export_table.py": [],
-    'python scripts/compare_recipes.py "nanogpt --preset nano" nano --minutes 5': ["--help"],  # tests/scripts
+    'python scripts/compare_recipes.py "nanogpt --preset nano --learning_rate 3e-3" nano --tokens 7e6 '
+    "--corpus_file data/processed/code_corpus.txt": ["--help"],  # tests/scripts
     "python scripts/benchmark_speed.py --quick": ["--help"],  # tests/scripts/test_benchmark_speed.py
     "python evaluation/generation_speed.py": ["--help"],  # tests/evaluation/test_generation_speed.py
     "python tokenizer/verify_token.py": [],
