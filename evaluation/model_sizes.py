@@ -71,7 +71,11 @@ def measure_training(config: ModelConfig, recipe: dict, device: torch.device, co
     seconds: list[float] = []
     started = time.perf_counter()
     while len(seconds) < 2 or (len(seconds) <= TIMED_STEPS and time.perf_counter() - started < LONGEST_TIMING):
-        seconds.append(sum(step.take().values()))
+        synchronize(device)
+        step_started = time.perf_counter()
+        step.take()
+        synchronize(device)
+        seconds.append(time.perf_counter() - step_started)
     states = [state for optimizer in step.optimizers for state in optimizer.state.values()]
     return {
         "batch_size": case.batch_size,

@@ -1,6 +1,6 @@
 """Measures how fast this machine trains and writes, as a share of what it could do at best, beside other programs.
 
-    python scripts/benchmark_speed.py            # everything, eight minutes on two cores
+    python scripts/benchmark_speed.py            # everything, seven minutes on two cores
     python scripts/benchmark_speed.py --quick    # a minute: small batches, nothing compiled, no writing
 
 Nothing else should run meanwhile: on a busy machine all speeds are lower than they could be. What is counted as work is

@@ -146,7 +146,8 @@ def print_table(sizes: list[Size]) -> None:
         print(f"\n{'':33}" + "".join(f"{size.name[:14]:>15}" for size in shown))
         for label, values in rows(shown):
             print(f"{label:33}" + "".join(f"{value:>15}" for value in values))
-    print("\n*  measured here; the other sizes are counted.  ** computed from the speed, without validations.")
+    print("\n*  measured here, without torch.compile; the other sizes are counted.")
+    print("** computed from the speed, without validations.")
 
 
 # -- the picture -------------------------------------------------------------------------------------------------------

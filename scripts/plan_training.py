@@ -62,7 +62,11 @@ def measure(settings: dict, config: ModelConfig, device: torch.device) -> dict:
     compiled, reason = choose_compile(device, settings["compile"], seconds)
     print(f"torch.compile {'on' if compiled else 'off'}: {reason}", flush=True)
     try:
-        measured = measure_training(config, settings, device, compiled)
+        try:
+            measured = measure_training(config, settings, device, compiled)
+        except torch._dynamo.exc.TorchDynamoException:
+            print("It does not work here, and the training would go on without it")
+            measured = measure_training(config, settings, device)
     except RuntimeError as error:
         if shortage := memory_shortage(error, settings):
             raise shortage from None

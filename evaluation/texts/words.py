@@ -1,6 +1,6 @@
 """Which words are words: a list of those that the training texts use, and how text and identifiers fall into words.
 
-    python evaluation/texts/words.py                    # makes evaluation/texts/words.txt anew from the mixed corpus
+    python evaluation/texts/words.py              # makes evaluation/texts/words.txt anew from the mixed corpus
 
 The list is committed, so that a judgement is the same on every machine and in a fresh clone. Nothing of the held-out
 sets is in it. It knows English and Python; other languages' words are unknown to it.

@@ -76,7 +76,7 @@ def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
     gc.collect()  # the model of the case before, and what was compiled for it
     torch.compiler.reset()
     step = TimedStep(case, device)
-    first, *timed = [step.take() for _ in range(1 + steps)]
+    first, *timed = [_phases(step) for _ in range(1 + steps)]
     seconds = {phase: statistics.median(times[phase] for times in timed) for phase in PHASES}
     whole, learning = sum(seconds.values()), seconds["forward"] + seconds["backward"]
     return {
@@ -98,7 +98,7 @@ def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
 
 
 class TimedStep:
-    """One optimizer step as pretraining/run.py takes it, on random tokens, with a clock between its phases."""
+    """One optimizer step as pretraining/run.py takes it, on random tokens."""
 
     def __init__(self, case: Case, device: torch.device) -> None:
         if device.type == "cpu":
@@ -111,28 +111,33 @@ class TimedStep:
         tokens = np.random.default_rng(0).integers(case.config.vocab_size, size=2_000_000).astype("<u2")
         self.windows = TrainingWindows(tokens, case.block_size, seed=0)
 
-    def take(self) -> dict[str, float]:
-        """Take a step; returns the seconds of each phase."""
-        clock = _Clock(self.device)
+    def take(self, lap: Callable[[str], None] = lambda phase: None) -> None:
+        """Take a step; calls `lap` with the name of each phase behind it."""
         inputs, targets = self.windows.batch(self.taken * self.case.batch_size, self.case.batch_size)
         inputs, targets = inputs.to(self.device), targets.to(self.device)
-        clock.lap("data")
+        lap("data")
         with autocast(self.device, self.case.precision):
             loss = self.loss_of(inputs, targets)
-        clock.lap("forward")
+        lap("forward")
         loss.backward()
-        clock.lap("backward")
+        lap("backward")
         set_learning_rate(self.optimizers, 1e-4)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        clock.lap("rest")
+        lap("rest")
         for optimizer in self.optimizers:
             optimizer.step()
-        clock.lap("optimizer")
+        lap("optimizer")
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        clock.lap("rest")
+        lap("rest")
         self.taken += 1
-        return clock.seconds
+
+
+def _phases(step: TimedStep) -> dict[str, float]:
+    """Take a step; returns the seconds of each phase."""
+    clock = _Clock(step.device)
+    step.take(clock.lap)
+    return clock.seconds
 
 
 class _Clock:

@@ -1,4 +1,8 @@
-"""The fast copy of a model against the model itself: the same scores, whatever is in the batch."""
+"""The fast copies of a model against the model itself: the same scores, whatever is in the batch.
+
+GraphedModel is for NVIDIA GPUs, which repeat a recorded step; its arithmetic is the same on the CPU, where nothing is
+recorded. That a GPU repeats it rightly is tested where there is one.
+"""
 
 import copy
 
@@ -8,7 +12,9 @@ import torch
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
+from pretraining import sampling
 from pretraining.fast_model import FastModel
+from pretraining.graphed_model import GraphedModel
 from pretraining.sampling import SamplingError, SamplingSettings, generate_tokens, sample_generator
 
 CONFIG = ModelConfig(n_layers=2, n_heads=4, hidden_size=64, max_seq_len=32, vocab_size=120, ffn_hidden_size=96)
@@ -34,9 +40,9 @@ def read(model: GPT, lengths: list[int]) -> tuple[KeyValueCache, torch.Tensor]:
     return cache, tokens[:, 20:]
 
 
-def both_scores(model: GPT, lengths: list[int], weights: str = "float32") -> tuple[torch.Tensor, torch.Tensor]:
+def both_scores(model: GPT, lengths: list[int], make=FastModel, **more: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Scores after three more tokens: the fast ones, and the model's own."""
-    fast = FastModel(model, len(lengths), weights)
+    fast = make(model, len(lengths), **more)
     (cache, tokens), (own_cache, _) = read(model, lengths), read(model, lengths)
     for column in tokens.T:
         found = fast.next_scores(column.tolist(), cache)
@@ -45,10 +51,11 @@ def both_scores(model: GPT, lengths: list[int], weights: str = "float32") -> tup
     return found, expected
 
 
+@pytest.mark.parametrize("make", [FastModel, GraphedModel])
 @pytest.mark.parametrize("lengths", [[20], [7, 7, 7], [3, 20, 11]], ids=str)
 @torch.inference_mode()
-def test_the_scores_are_those_of_the_model(model, lengths):
-    found, expected = both_scores(model, lengths)
+def test_the_scores_are_those_of_the_model(model, lengths, make):
+    found, expected = both_scores(model, lengths, make)
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
     assert torch.equal(found.argmax(-1), expected.argmax(-1))
 
@@ -63,7 +70,7 @@ def test_the_formulas_are_equal_and_not_only_close(model):
 @pytest.mark.parametrize("lengths", [[20], [3, 20, 11]], ids=str)
 @torch.inference_mode()
 def test_rounded_weights_change_the_scores_by_a_rounding(model, weights, most, lengths):
-    found, expected = both_scores(model, lengths, weights)
+    found, expected = both_scores(model, lengths, weights=weights)
     error = ((found - expected).norm() / expected.norm()).item()
     assert 1e-4 < error < most, "zero would mean that nothing was rounded"
 
@@ -92,12 +99,13 @@ def test_tokens_taken_back_are_no_longer_shared(model):
     assert cache.shared == 12
 
 
+@pytest.mark.parametrize("make", [FastModel, GraphedModel])
 @torch.inference_mode()
-def test_a_full_row_is_refused_before_it_would_be_written_over_another(model):
+def test_a_full_row_is_refused_before_it_would_be_written_over_another(model, make):
     cache, _ = read(model, [20, 20])
     cache.lengths = [20, 28]
     with pytest.raises(ConfigError, match="29 tokens do not fit"):
-        FastModel(model, 2).next_scores([1, 1], cache)
+        make(model, 2).next_scores([1, 1], cache)
     assert cache.lengths == [20, 28]
 
 
@@ -131,3 +139,52 @@ def test_a_sample_is_the_same_alone_and_among_others(model):
 def test_unknown_weights_are_refused(model):
     with pytest.raises(SamplingError, match="int4 weights are not possible"):
         written(model, 1, "int4")
+
+
+# -- recorded steps ----------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def test_rows_may_leave_and_steps_are_made_anew_only_when_half_are_gone(model, monkeypatch):
+    made = []
+    record = GraphedModel._record
+    monkeypatch.setattr(
+        GraphedModel, "_record", lambda self, cache: made.append(len(cache.lengths)) or record(self, cache)
+    )
+    lengths = [3, 20, 11, 5, 9]
+    same = GraphedModel(model, len(lengths))
+    (cache, tokens), (own_cache, _) = read(model, lengths), read(model, lengths)
+    rows = list(range(5))
+    for column, ended in zip(tokens.T, ([1], [0, 2], []), strict=True):
+        found = same.next_scores(column[rows].tolist(), cache)
+        expected = model(column[rows][:, None], own_cache)[:, -1]
+        assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+        own_cache.drop_rows(ended)
+        rows = [rows[place] for place in cache.drop_rows(ended)]
+    assert rows == [3, 4] and made == [5, 2]
+
+
+@torch.inference_mode()
+def test_every_step_uses_the_same_memory(model):
+    """What is recorded knows addresses, not names."""
+    same = GraphedModel(model, 2)
+    cache, tokens = read(model, [4, 9])
+    places = []
+    for column in tokens.T:
+        same.next_scores(column.tolist(), cache)
+        places.append((same.tokens.data_ptr(), same.positions.data_ptr(), same.keys.data_ptr(), cache.keys.data_ptr()))
+    assert len(set(places)) == 1 and places[0][2] == places[0][3]
+
+
+@pytest.mark.parametrize("rows", [1, 6])
+def test_recorded_steps_write_the_same_texts_also_where_windows_slide(model, monkeypatch, rows):
+    expected = written(model, rows, "float32")
+    monkeypatch.setattr(sampling, "FastModel", lambda model, rows, weights: GraphedModel(model, rows))
+    assert written(model, rows, "float32") == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_repeats_what_was_recorded(model):
+    on_gpu = GPT(CONFIG).cuda().eval()
+    on_gpu.load_state_dict(model.state_dict())
+    assert written(on_gpu, 6, "float32") == written(model, 6, "float32")

@@ -3,6 +3,7 @@
 import importlib
 
 import pytest
+import torch
 
 from pretraining.settings import read_settings
 from pretraining.watching.reference import Reference
@@ -82,3 +83,15 @@ def test_the_steps_are_compiled_where_the_training_would_be(monkeypatch, capsys)
         assert plan_training.main(["--preset", "nano", "--compile", setting, "--device", "cpu"]) == 0
     assert [given[3] for given in asked] == [True, False]
     assert "in bfloat16, compiled (median" in capsys.readouterr().out
+
+
+def test_where_compiling_fails_the_steps_are_timed_without_it_as_the_training_would_go_on(monkeypatch, capsys):
+    def measure_training(config, settings, device, compiled=False):
+        if compiled:
+            raise torch._dynamo.exc.TorchDynamoException("no compiler")
+        return MEASURED | {"weights": 4, "compiled": False}
+
+    monkeypatch.setattr(plan_training, "measure_training", measure_training)
+    assert plan_training.main(["--preset", "nano", "--compile", "on", "--device", "cpu"]) == 0
+    told = capsys.readouterr().out
+    assert "go on without it" in told and "in bfloat16 (median" in told
