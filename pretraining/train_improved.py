@@ -19,7 +19,7 @@ CONFIG = {
     "preset": "default",  # "default", "nano" (ten minutes on a laptop) or "original" (the first recipe, for comparison)
     # What to train, on what
     "corpus_file": "data/processed/mixed_corpus.txt",  # code_corpus.txt for code alone, or a text file of your own
-    "config_path": "model/config/gpt_tiny_config.json",  # gpt_small_config.json: better, about twice as slow
+    "config_path": "model/config/gpt_tiny_config.json",  # gpt_small_config.json: better, two and a half times as slow
     # How long
     "max_steps": 2500,  # 2,500 steps of 16 x 512 tokens = the 20,000 steps of 8 x 128 of the original recipe
     "max_minutes": None,  # or a time: the number of steps is then fitted to this machine's speed; 0: no limit
@@ -40,12 +40,12 @@ CONFIG = {
     "log_interval": 10,  # steps between printed losses
     # Where and by what means
     "seed": 1337,  # another seed gives another order of the data and another start
-    "device": "auto",  # "cpu", "cuda", "mps"
-    "precision": "auto",  # "float32" or "bfloat16"
+    "device": "auto",  # the fastest that computes right here; or "cpu", "cuda", "mps"
+    "precision": "auto",  # what is faster here, "float32" or "bfloat16"
     "compile": "auto",  # torch.compile: where the run is long enough to win back the minute that it takes; "on", "off"
-    "tokenizer_path": "tokenizer/tokenizer_8k.json",
-    "checkpoint_dir": "pretraining/checkpoints",
-    "log_path": "logs/training_log.json",
+    "tokenizer_path": "tokenizer/tokenizer_8k.json",  # with another one a run starts anew
+    "checkpoint_dir": "pretraining/checkpoints",  # where the run is saved; another folder for a run beside it
+    "log_path": "logs/training_log.json",  # every number of the run; monitor_training.py reads it
     "resume": "auto",  # go on with an unfinished run of these settings; "none", "last" or a path to insist
     "init_from": None,  # a checkpoint whose weights to start from (fine-tuning)
 }

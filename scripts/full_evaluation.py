@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--checkpoint", type=Path, help="model to ask; without it the best of the newest run")
     add("--device", default="auto", help="auto (default), cpu, cuda or mps")
-    add("--quick", action="store_true", help="small samples: two minutes instead of twenty, and wider intervals")
+    add("--quick", action="store_true", help="small samples: a minute or two instead of ten, and wider intervals")
     add("--seed", type=int, default=0, help="which samples are drawn (default: 0)")
     add("--again", action="store_true", help="measure also what is known already")
     add("--results", type=Path, default=RESULTS, help="folder of the results (default: evaluation/results)")

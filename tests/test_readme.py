@@ -165,3 +165,10 @@ def test_a_command_of_the_readme_works(place, command):
         check=False,
     )
     assert run.returncode in ((0, 1) if command in ANSWER_NO else (0,)), run.stdout[-2000:] + run.stderr[-2000:]
+
+
+def test_the_python_of_the_readme_works(place):
+    """With the model that the commands above made."""
+    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    run = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True, check=False)
+    assert run.stdout.startswith("def fibonacci(n):"), run.stderr[-2000:]

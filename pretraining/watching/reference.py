@@ -105,6 +105,10 @@ def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | No
             f"{low - loss:.2f} below the {runs}",
             "is held-out text in the training text, or another corpus?",
         ]
+    if loss < low:
+        return True, [f"{low - loss:.2f} better than {runs}"]
+    if loss > high:
+        return True, [f"{loss - high:.2f} above {runs}: usual"]
     return True, [f"in the band of {runs}"]
 
 

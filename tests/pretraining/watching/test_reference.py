@@ -24,10 +24,14 @@ def test_the_band_is_interpolated_and_ends_with_the_longest_run():
 
 
 def test_a_run_in_the_band_is_fine_with_room_for_another_length_of_schedule():
-    for loss in (5.0, 5.2, 5.2 + TOLERANCE - 0.01, 5.0 - SUSPICIOUS + 0.01):
-        fine, lines = judge(log(10, loss), [BAND])
-        assert fine
-        assert "3 reference runs of preset nano: 5.000 to 5.200" in lines[0]
+    runs = "3 reference runs of preset nano: 5.000 to 5.200 at this point"
+    for loss, told in (
+        (5.0, f"in the band of {runs}"),
+        (5.2, f"in the band of {runs}"),
+        (5.2 + TOLERANCE - 0.01, f"0.14 above {runs}: usual"),
+        (5.0 - SUSPICIOUS + 0.01, f"0.59 better than {runs}"),
+    ):
+        assert judge(log(10, loss), [BAND]) == (True, [told])
 
 
 def test_a_run_that_is_a_little_longer_is_held_against_the_end():
