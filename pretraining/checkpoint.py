@@ -26,6 +26,10 @@ class CheckpointError(ValueError):
     """A checkpoint is missing, damaged, or does not fit; the message says what to run."""
 
 
+class DamagedCheckpoint(CheckpointError):
+    """A file holds no checkpoint of this project, or not all of one."""
+
+
 @dataclass
 class TrainedModel:
     """A model ready to answer, with what its checkpoint says about it."""
@@ -76,17 +80,26 @@ def _write_failure(path: Path, error: Exception) -> str:
 
 
 def load_checkpoint(path: str | Path) -> dict:
-    """Read a checkpoint onto the CPU. Raises CheckpointError when it is missing, damaged or of another kind."""
+    """Read a checkpoint onto the CPU.
+
+    Raises CheckpointError when it is missing or can not be read, DamagedCheckpoint when it is damaged or of another
+    kind.
+    """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}. {_offer(path.parent)}")
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file:
+            values = torch.load(file, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise CheckpointError(f"{path} can not be read ({error.strerror})") from None
+    except MemoryError:
+        raise CheckpointError(f"{path} can not be read: memory ran out") from None
     except Exception as error:  # damaged bytes end torch's reader in a dozen ways: KeyError, struct.error, ...
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path} is damaged or not a checkpoint ({reason}). {_offer(path.parent)}") from None
+        raise DamagedCheckpoint(f"{path} is damaged or not a checkpoint ({reason}). {_offer(path.parent)}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise CheckpointError(f"{path} was not written by this project (format {FORMAT}). {_offer(path.parent)}")
+        raise DamagedCheckpoint(f"{path} was not written by this project (format {FORMAT}). {_offer(path.parent)}")
     return values
 
 

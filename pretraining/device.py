@@ -11,12 +11,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.architecture.config import ModelConfig
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
+from pretraining.optimizer import Muon
 
 GLIBC_TRIM_THRESHOLD, GLIBC_MMAP_MAX = -1, -4  # names of settings in malloc.h
 
@@ -122,23 +123,26 @@ def restore_random_states(states: dict[str, Tensor], device: torch.device) -> No
         torch.mps.set_rng_state(states["mps"])
 
 
-def self_check(device: torch.device) -> list[str]:
+def self_check(device: torch.device, precision: torch.dtype = torch.float32) -> list[str]:
     """Compare `device` with the CPU where accelerators were seen to be silently wrong; returns what differs.
 
     Causal attention without gradients, one decoding step against a cache of awkward length, loss and gradients after
-    another shape was run, and whether an optimizer step reaches every parameter. Takes about two seconds.
+    another shape was run (with products in `precision`), a step of Muon, and whether one of AdamW reaches every
+    parameter. Takes about two seconds.
     """
-    checks: dict[str, Callable[[torch.device], list[Tensor]]] = {
-        "causal attention": _attention_results,
-        "cached decoding": _decoding_results,
-        "loss and gradients": _gradient_results,
+    exact, rounded = 1e-3, 1e-3 if precision == torch.float32 else 5e-2
+    checks: dict[str, tuple[Callable[[torch.device], list[Tensor]], float]] = {
+        "causal attention": (_attention_results, exact),
+        "cached decoding": (_decoding_results, exact),
+        "loss and gradients": (lambda place: _gradient_results(place, precision), rounded),
+        "a Muon step": (_muon_results, exact),
     }
     differences = []
-    for name, compute in checks.items():
+    for name, (compute, tolerance) in checks.items():
         expected, found = compute(torch.device("cpu")), compute(device)
         for want, have in zip(expected, found, strict=True):
             difference = (want - have.cpu()).abs().max().item()
-            if not difference <= 1e-3 * (1 + want.abs().max().item()):  # written so that NaN fails
+            if not difference <= tolerance * (1 + want.abs().max().item()):  # written so that NaN fails
                 differences.append(f"{name} differs from the CPU by {difference:.3g}")
                 break
     if stuck := _parameters_not_moved(device):
@@ -179,13 +183,26 @@ def _decoding_results(device: torch.device) -> list[Tensor]:
     return [model(tokens[:, 33:], cache)]
 
 
-def _gradient_results(device: torch.device) -> list[Tensor]:
+def _gradient_results(device: torch.device, precision: torch.dtype) -> list[Tensor]:
     model = _tiny_model(device)
-    model.loss(_tiny_tokens(device, 1, 24), _tiny_tokens(device, 1, 24))
     tokens = _tiny_tokens(device, 8, 65)
-    loss = model.loss(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
+    with autocast(device, precision):
+        model.loss(_tiny_tokens(device, 1, 24), _tiny_tokens(device, 1, 24))
+        loss = model.loss(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
     loss.backward()
     return [loss.detach()] + [parameter.grad for parameter in model.parameters()]
+
+
+def _muon_results(device: torch.device) -> list[Tensor]:
+    """Matrices after a step whose gradients are far from singular, so that rounding stays small: stacked, and tall."""
+    generator = torch.Generator().manual_seed(3)
+    matrices = [nn.Parameter(torch.zeros(*shape, device=device)) for shape in ((64, 256), (64, 256), (256, 64))]
+    for matrix in matrices:
+        matrix.grad = torch.randn(matrix.shape, generator=generator).to(device)
+    optimizer = Muon([{"params": matrices}])
+    optimizer.param_groups[0]["lr"] = 1.0
+    optimizer.step()
+    return [matrix.detach() for matrix in matrices]
 
 
 def _parameters_not_moved(device: torch.device) -> list[str]:

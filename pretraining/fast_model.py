@@ -22,9 +22,9 @@ WEIGHTS = ("float32", "bfloat16", "int8")
 
 
 class FastModel:
-    """A copy of a model's weights that adds one token to each row of a cache and scores the next.
+    """A model's weights, partly copied, that add one token to each row of a cache and score the next.
 
-    It keeps the weights as they are now: make a new one when the model has learned more. `rows` says how many rows
+    Make a new one when the model has learned more: what is copied stays as it was. `rows` says how many rows
     are to be written side by side, to choose by; it works with any other number, too.
     """
 
@@ -134,7 +134,10 @@ def _product(weight: Tensor, rows: int, weights: str) -> Callable[[Tensor], Tens
         return lambda x: torch.bmm(parts, x.mT.expand(len(parts), -1, -1)).view(1, -1) if len(x) == 1 else x @ weight.mT
     if weights == "bfloat16":
         weight = weight.bfloat16()
-    if weight.dtype == torch.float64 or weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    has_routine = weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    if weight.dtype == torch.bfloat16:  # old processors have none, and reordering a weight for it would be an error
+        has_routine = has_routine and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if weight.dtype == torch.float64 or not has_routine:
         return lambda x: F.linear(x.to(weight.dtype), weight)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 64)  # any number of rows can be multiplied
     run = torch.ops.mkldnn._linear_pointwise

@@ -55,15 +55,16 @@ class GraphedModel:
         if self.device.type != "cuda":
             self.repeat = self._step
             return
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            for _ in range(WARM_UP_STEPS):
+        with torch.cuda.device(self.device):  # streams are of the GPU in use, which need not be the model's
+            beside = torch.cuda.Stream()
+            beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(beside):
+                for _ in range(WARM_UP_STEPS):
+                    self._step()
+            torch.cuda.current_stream().wait_stream(beside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=beside):
                 self._step()
-        torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._step()
         self.repeat = graph.replay
 
     def _step(self) -> None:

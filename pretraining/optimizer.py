@@ -96,7 +96,8 @@ def build_optimizers(
 ) -> list[Optimizer]:
     """The optimizers of a run: `kind` is "muon" (Muon and AdamW) or "adamw" (AdamW alone, all at one rate).
 
-    Weight decay pulls on matrices, not on norms nor on the embedding, whose rare rows would only fade.
+    Weight decay pulls on matrices (with "adamw" on the head as well), not on norms nor on the embedding, whose rare
+    rows would only fade.
     """
     groups = parameter_groups(model)
     if kind == "adamw":

@@ -29,7 +29,7 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
     resume = settings["resume"]
     checkpoint = checkpoint_to_resume(resume, Path(settings["checkpoint_dir"]))
     insisted = checkpoint if resume != "auto" or _began_from(checkpoint, settings["init_from"]) else None
-    config, tokenizer, first_weights = processes.main_first(lambda: _model_to_train(settings, insisted))
+    config, tokenizer, first_weights = processes.main_first(lambda: model_to_train(settings, insisted))
     data = processes.main_first(
         lambda: open_training_data(Path(settings["corpus_file"]), settings["block_size"], settings["seed"], tokenizer)
     )
@@ -42,14 +42,15 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
     if checkpoint is not None and not fits(checkpoint, identity, resume):
         checkpoint = None
     decided = checkpoint["training"] if checkpoint else {}
-    precision, precision_reason = choose_precision(device, settings["precision"])
+    precision, precision_reason = processes.from_main(choose_precision(device, settings["precision"]))
     if decided:  # whatever was measured then holds now
         precision, precision_reason = getattr(torch, decided["precision"]), "as before"
     if device.type == "cpu":
         keep_freed_memory()
     print(f"[Device] {device}: {reason}")
     print(f"[Device] {str(precision).removeprefix('torch.')} products: {precision_reason}")
-    if decided and decided["threads"] != torch.get_num_threads() and device.type == "cpu":
+    same_device = bool(decided) and decided["device"] == device.type
+    if same_device and device.type == "cpu" and torch.get_num_threads() != decided["threads"] <= os.cpu_count():
         print(f"[Device] {decided['threads']} threads, as before, so that every sum is the same")
         torch.set_num_threads(decided["threads"])
     torch.manual_seed(settings["seed"])
@@ -58,7 +59,7 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
         model.load_state_dict(first_weights)
     seconds = expected_seconds(settings, model, device, precision)
     compiled, compile_reason = choose_compile(device, settings["compile"], seconds)
-    if decided:
+    if same_device and settings["compile"] == "auto":
         compiled, compile_reason = decided["compiled"], "as before"
     print(f"[Device] torch.compile {'on' if compiled else 'off'}: {compile_reason}")
     run = Run(
@@ -73,6 +74,8 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
         identity=identity,
     )
     _begin(run, checkpoint)
+    if processes.rank:  # dropout is not to leave out the same in all processes
+        torch.manual_seed(settings["seed"] + 1000 * run.step + processes.rank)
     return run
 
 
@@ -89,7 +92,7 @@ def _choose_device(settings: dict, processes: Processes) -> tuple[torch.device, 
 
 def _check_mps(settings: dict, reason: str) -> tuple[torch.device, str]:
     """Use Apple's GPU only when it computes what the CPU computes."""
-    wrong = self_check(torch.device("mps"))
+    wrong = self_check(torch.device("mps"), torch.bfloat16 if settings["precision"] == "bfloat16" else torch.float32)
     if not wrong:
         return torch.device("mps"), f"{reason}; it agrees with the CPU on attention, decoding, gradients and updates"
     if settings["device"] != "auto":
@@ -100,8 +103,14 @@ def _check_mps(settings: dict, reason: str) -> tuple[torch.device, str]:
     return torch.device("cpu"), "the Apple GPU failed its self-check"
 
 
-def _model_to_train(settings: dict, resumed: dict | None) -> tuple[ModelConfig, Tokenizer, dict | None]:
-    """Config, tokenizer and first weights: of the checkpoint that the user insists on, else of the settings."""
+def model_to_train(
+    settings: dict, resumed: dict | None = None, *, read_tokenizer: Callable[[Path], Tokenizer] = open_tokenizer
+) -> tuple[ModelConfig, Tokenizer, dict | None]:
+    """Config, tokenizer and first weights: of the checkpoint that the user insists on, else of the settings.
+
+    `read_tokenizer` gives that of a new run. Raises SettingsError where block_size is longer than the model can read,
+    ConfigError, CheckpointError or TokenizerError where a file can not be used.
+    """
     if resumed and settings["init_from"]:  # those weights were read when it began, and may have been moved since
         config, weights = ModelConfig.from_dict(resumed["model_config"], source="last.pt"), None
         tokenizer = Tokenizer.from_json(resumed["tokenizer"])
@@ -113,7 +122,7 @@ def _model_to_train(settings: dict, resumed: dict | None) -> tuple[ModelConfig, 
     else:
         config, weights = ModelConfig.load(settings["config_path"]), None
         tokenizer = (
-            Tokenizer.from_json(resumed["tokenizer"]) if resumed else open_tokenizer(Path(settings["tokenizer_path"]))
+            Tokenizer.from_json(resumed["tokenizer"]) if resumed else read_tokenizer(Path(settings["tokenizer_path"]))
         )
     changed = {} if settings["dropout"] is None else {"dropout": settings["dropout"]}
     if weights is None and config.vocab_size != tokenizer.vocab_size:
@@ -139,7 +148,6 @@ def _began_from(checkpoint: dict | None, init_from: str | None) -> bool:
 
 def _begin(run: Run, checkpoint: dict | None) -> None:
     """Open the log and take over the state of `checkpoint`, or make room for a fresh run."""
-    run.check_disk()  # before anything is moved
     settings, log_path = run.settings, Path(run.settings["log_path"])
     information = {
         "id": checkpoint["training"]["id"] if checkpoint else secrets.token_hex(4),
@@ -152,18 +160,22 @@ def _begin(run: Run, checkpoint: dict | None) -> None:
         "parameters": run.model.parameter_count(),
         "tokens_per_step": tokens_per_step(settings),
         "corpus_tokens": len(run.data.windows.tokens),
+        "model": run.identity["model"],
+        "tokenizer": run.identity["tokenizer"],
         "settings": settings,
     }
     resumed_from = run.folder / "last.pt" if settings["resume"] in ("auto", "last") else Path(settings["resume"])
     earlier = find_log(information["id"], log_path, resumed_from.with_name(ARCHIVED_LOG)) if checkpoint else None
+    goes_on_here = checkpoint is not None and resumed_from.resolve() == (run.folder / "last.pt").resolve()
+    # All that may be refused comes before anything is moved.
+    if checkpoint is not None:
+        run.restore(checkpoint)
+    run.check_disk(goes_on_here)
     if run.processes.is_main:
-        goes_on_here = checkpoint is not None and resumed_from.parent.resolve() == run.folder.resolve()
-        log_goes_on = find_log(information["id"], log_path) is not None
+        log_goes_on = goes_on_here and find_log(information["id"], log_path) is not None
         if archived := archive_run(run.folder, log_path, checkpoints=not goes_on_here, log=not log_goes_on):
             go_on = f" (to go on with it: --resume {archived}/last.pt)" if (archived / "last.pt").is_file() else ""
             print(f"[Resume] What was there before is kept in {archived}{go_on}")
-    if checkpoint is not None:
-        run.restore(checkpoint)
     information["last_step"] = run.total_steps  # None: a time limit has yet to be turned into steps
     run.log = TrainingLog(log_path if run.processes.is_main else None, information)
     if checkpoint is None:

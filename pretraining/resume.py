@@ -1,14 +1,15 @@
 """Which run goes on, and what happens to the one that was there before.
 
 A run is told from another by its identity: model, tokenizer, corpus and recipe. Equal identities mean that going on
-gives what the unbroken run would have given. Nothing is ever deleted: what makes room is moved to `archive/`.
+gives what the unbroken run would have given, on a CPU bit for bit. Nothing is ever deleted: what makes room is moved
+to `archive/`.
 """
 
 import shutil
 import time
 from pathlib import Path
 
-from pretraining.checkpoint import CheckpointError, load_checkpoint
+from pretraining.checkpoint import CheckpointError, DamagedCheckpoint, load_checkpoint
 from pretraining.training_log import read_log
 
 ARCHIVED_LOG = "training_log.json"
@@ -28,7 +29,7 @@ def checkpoint_to_resume(resume: str, folder: Path) -> dict | None:
         return None
     try:
         values = load_checkpoint(path)
-    except CheckpointError as error:
+    except DamagedCheckpoint as error:
         if resume != "auto":
             raise
         print(f"[Resume] {error}\n[Resume] It is put aside, and a fresh run starts")

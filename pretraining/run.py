@@ -3,10 +3,12 @@
 The story, when each of these is done, is the loop in train_improved.py.
 """
 
+import contextlib
 import math
 import shutil
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,7 +17,7 @@ from model.architecture.model import GPT
 from pretraining.checkpoint import CheckpointError, save_checkpoint
 from pretraining.dataset import TrainingData
 from pretraining.device import autocast, random_states, restore_random_states, synchronize
-from pretraining.optimizer import build_optimizers, set_learning_rate
+from pretraining.optimizer import Muon, build_optimizers, set_learning_rate
 from pretraining.perplexity import perplexity
 from pretraining.processes import Processes
 from pretraining.schedule import learning_rate_factor
@@ -66,6 +68,7 @@ class Run:
         self.unreported_steps = 0
         self._earlier_seconds = 0.0
         self._started = self._interval_started = self._saved = time.monotonic()
+        self._interval_step = 0  # the last one before the interval that speed is told of
         self._step_seconds: list[float] = []
         self._length_checked = (0, 0.0)  # step and seconds when the length was last held against the clock
         self.validation_seconds = 0.0
@@ -211,25 +214,33 @@ class Run:
             "perplexity": perplexity(loss),
             "learning_rate": self.optimizers[0].param_groups[0]["lr"],
             "tokens": self.step * per_step,
-            "tokens_per_second": self.unreported_steps * per_step / (now - self._interval_started),
+            "tokens_per_second": (self.step - self._interval_step) * per_step / (now - self._interval_started),
             "seconds": self.seconds,
         }
         self.loss_sum.zero_()
         self.norm_sum.zero_()
-        self.unreported_steps, self._interval_started = 0, now
+        self.unreported_steps, self._interval_started, self._interval_step = 0, now, self.step
         return entry
+
+    @contextlib.contextmanager
+    def _no_training(self) -> Iterator[None]:
+        """Time for looking and saving, without which speed is told."""
+        started = time.monotonic()
+        yield
+        self._interval_started += time.monotonic() - started
 
     def validate(self) -> tuple[dict, bool]:
         """Losses on all held-out texts as a log entry, and whether the first is the best so far."""
         started = time.monotonic()
-        results = {text.name: validate(self.model, text, self.device, self.precision) for text in self.data.held_out}
+        with self._no_training():
+            texts = self.data.held_out
+            results = {text.name: validate(self.model, text, self.device, self.precision) for text in texts}
         self.losses = {name: result["loss"] for name, result in results.items()}
         self.check_finite()  # before NaN gets into the log, which could not be written with it
         deciding = self.losses[self.data.held_out[0].name]
         better = self.step > 0 and deciding < self.best_loss
         self.best_loss = min(self.best_loss, deciding) if self.step > 0 else self.best_loss
         self.validation_seconds = time.monotonic() - started
-        self._interval_started += self.validation_seconds  # looking is not training: speed is told without it
         return {"step": self.step, **results}, better
 
     # -- files ------------------------------------------------------------------------------------------------------
@@ -254,12 +265,12 @@ class Run:
     def save_weights(self, name: str) -> None:
         """Write the model for later use: `best.pt`, `step_000250.pt`."""
         self.check_finite()
-        save_checkpoint(self._weights(), self.folder / name)
+        with self._no_training():
+            save_checkpoint(self._weights(), self.folder / name)
 
     def save_last(self) -> None:
         """Write everything that going on exactly needs."""
         self.check_finite()
-        started = time.monotonic()
         training = {
             "identity": self.identity,
             "preset": self.settings["preset"],
@@ -279,17 +290,20 @@ class Run:
             "threads": torch.get_num_threads(),
             "device": self.device.type,
         }
-        self.log.write()  # first, so that the log is never behind the checkpoint; what is ahead is cut when resuming
-        save_checkpoint(self._weights() | {"training": training}, self.folder / "last.pt")
+        with self._no_training():
+            self.log.write()  # first, so that the log is not behind the checkpoint; what is ahead is cut when resuming
+            save_checkpoint(self._weights() | {"training": training}, self.folder / "last.pt")
         self._saved = time.monotonic()
-        self._interval_started += self._saved - started
 
     def minutes_since_saved(self) -> float:
         """Minutes of work that a power cut would take."""
         return (time.monotonic() - self._saved) / 60
 
     def restore(self, checkpoint: dict) -> None:
-        """Take over the exact state of `checkpoint`; a changed length or time limit is decided anew."""
+        """Take over the exact state of `checkpoint`; a changed length or time limit is decided anew.
+
+        Raises SettingsError when the new one leaves nothing to do.
+        """
         training = checkpoint["training"]
         self.model.load_state_dict(checkpoint["model"])
         for optimizer, state in zip(self.optimizers, training["optimizers"], strict=True):
@@ -297,16 +311,22 @@ class Run:
         restore_random_states(training["random_states"], self.device)
         self.step, self.losses = checkpoint["step"], checkpoint["losses"]
         earlier = training["identity"]["recipe"]
-        if self.settings["max_steps"] != earlier["max_steps"]:
-            self.total_steps, self.time_limit = self.settings["max_steps"], None  # asked for by number, not by time
-        elif self.settings["max_minutes"] == earlier["max_minutes"]:
+        if self.settings["max_minutes"] == earlier["max_minutes"]:
             self.total_steps, self.time_limit = training["total_steps"], training["time_limit"]
+            if self.settings["max_steps"] != earlier["max_steps"]:
+                self.total_steps, self.time_limit = self.settings["max_steps"], None  # asked for by number, not by time
         self.best_loss = training["best_loss"]
         self.loss_sum.copy_(training["loss_sum"])
         self.norm_sum.copy_(training["norm_sum"])
         self.unreported_steps = training["unreported_steps"]
         self._earlier_seconds = training["seconds"]
+        self._interval_step = self.step
         self._length_checked = (self.step, self.seconds)
+        if self.time_limit and self.seconds > 60 * self.time_limit:
+            raise SettingsError(
+                f"this run has trained for {self.seconds / 60:.0f} minutes already; --max_minutes {self.time_limit:g} "
+                "counts from its beginning"
+            )
         if self.total_steps is not None and self.step >= self.total_steps:
             raise SettingsError(
                 f"this run has done {self.step:,} steps already; --max_steps {self.total_steps} does not lengthen it"
@@ -315,14 +335,19 @@ class Run:
     def disk_needed(self) -> int:
         """Bytes that the checkpoints of this run will take, and one more while a file is being replaced."""
         weights = 4 * self.model.parameter_count()
-        states = 1 if self.settings["optimizer"] == "muon" else 2
-        last = weights * (1 + states)
+        states = sum(
+            4 * parameter.numel() * (1 if isinstance(optimizer, Muon) else 2)  # momentum; AdamW has also squares
+            for optimizer in self.optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        )
         kept = math.ceil(self.last_step / self.settings["checkpoint_interval"])
-        return weights * (kept + 1) + 2 * last
+        return weights * (kept + 1) + 2 * (weights + states)
 
-    def check_disk(self) -> None:
-        """Raise CheckpointError when the checkpoints will not fit on the disk."""
-        needed, free = self.disk_needed(), shutil.disk_usage(self.folder).free
+    def check_disk(self, goes_on_here: bool) -> None:
+        """Raise CheckpointError when the checkpoints that this run has yet to write will not fit on the disk."""
+        written = sum(path.stat().st_size for path in self.folder.glob("*.pt")) if goes_on_here else 0
+        needed, free = self.disk_needed() - written, shutil.disk_usage(self.folder).free
         if needed > free:
             raise CheckpointError(
                 f"this run's checkpoints need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {self.folder}."

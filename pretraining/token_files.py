@@ -59,7 +59,7 @@ def tokenize_corpus(corpus: Path, tokenizer: Tokenizer) -> TokenFile:
     try:
         passport.unlink(missing_ok=True)
         made = _write_tokens(corpus, path, tokenizer, corpus_sha256)
-        temporary = passport.with_name(passport.name + ".tmp")
+        temporary = passport.with_name(f"{passport.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(asdict(made) | {"path": path.name}, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, passport)
     except OSError as error:
@@ -91,7 +91,7 @@ def _write_tokens(corpus: Path, path: Path, tokenizer: Tokenizer, corpus_sha256:
     size = corpus.stat().st_size
     tokens = text_bytes = 0
     tail = None
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another run may be making the same tokens
     try:
         with (
             open(temporary, "wb") as file,

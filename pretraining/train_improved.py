@@ -53,6 +53,7 @@ CONFIG = {
 import contextlib
 import datetime
 import io
+import os
 import signal
 from collections.abc import Callable
 
@@ -64,7 +65,7 @@ from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.model import GPT
 from pretraining.checkpoint import CheckpointError
 from pretraining.device import DeviceError
-from pretraining.lock import FolderLock, LockError
+from pretraining.lock import FolderLock, LockError, LogLock
 from pretraining.perplexity import shown
 from pretraining.preparation import introduce, open_run
 from pretraining.processes import Processes
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None, make_model: Callable[[ModelConfig],
 
     Another model than ours can be trained the same way, for comparison: evaluation/training/nanogpt.py does.
     """
-    processes = None
+    processes, settings = None, {}
     try:
         settings = read_settings(CONFIG, arguments, description=__doc__)
         processes = Processes(settings["device"])
@@ -92,13 +93,13 @@ def main(arguments: list[str] | None = None, make_model: Callable[[ModelConfig],
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error}. What was saved is untouched; the same command goes on from it", file=sys.stderr)
+        print(f"error: {error}. What was saved is untouched; {how_to_go_on(settings)}", file=sys.stderr)
         return 2
     except TrainingFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped at once. What was saved is untouched; the same command goes on from it", file=sys.stderr)
+        print(f"\nStopped at once. What was saved is untouched; {how_to_go_on(settings)}", file=sys.stderr)
         return 130
     finally:
         if processes:
@@ -107,14 +108,17 @@ def main(arguments: list[str] | None = None, make_model: Callable[[ModelConfig],
 
 def train(settings: dict, processes: Processes, make_model: Callable[[ModelConfig], nn.Module]) -> int:
     """Prepare a run, take its steps, and leave checkpoints, a log and a curve behind."""
-    lock = FolderLock(Path(settings["checkpoint_dir"])) if processes.is_main else None
+    locks = []
     try:
+        if processes.is_main:
+            locks.append(FolderLock(Path(settings["checkpoint_dir"])))
+            locks.append(LogLock(Path(settings["log_path"])))
         run = open_run(settings, processes, make_model)
         introduce(run)
         stop_signal = train_watchfully(run)
         run.log.set_status("finished" if stop_signal is None else "stopped")
     finally:
-        if lock:
+        for lock in locks:
             lock.release()  # after the last word in the log, or else a watcher would find a run that nobody runs
     if processes.is_main:
         say_goodbye(run, stopped=stop_signal is not None)
@@ -124,7 +128,7 @@ def train(settings: dict, processes: Processes, make_model: Callable[[ModelConfi
 def train_watchfully(run: Run) -> int | None:
     """Take all steps; returns the signal that stopped them early, or None. Whatever else ends them is logged."""
     try:
-        with StopRequest() as request:
+        with StopRequest(at_once=run.processes.count == 1) as request:
             stopped = take_all_steps(run, request)
     except BaseException as error:
         with contextlib.suppress(OSError):  # where the disk is full, the log can not say so
@@ -138,6 +142,7 @@ def train_watchfully(run: Run) -> int | None:
 def take_all_steps(run: Run, request: "StopRequest") -> bool:
     """The training loop. Returns whether it was stopped before its end; either way the last state is saved."""
     main_process, first_step, stop = run.processes.is_main, run.step, False
+    alone = run.processes.count == 1
     if main_process and run.step == 0:
         record_validation(run)
     with progress_bar(run) as bar:
@@ -155,6 +160,7 @@ def take_all_steps(run: Run, request: "StopRequest") -> bool:
                 run.log.describe(last_step=run.total_steps)
             if main_process and (decided or run.step == first_step + TIMED_STEPS.stop):
                 tell_expected_end(run)
+            stop = stop or (alone and request.signal is not None)  # asked during this step, and nobody has to agree
             # Last, when all that belongs to this step is in the log; what was measured must survive whatever comes.
             overdue = run.minutes_since_saved() > MINUTES_BETWEEN_SAVES
             if main_process and (run.due("checkpoint_interval") or decided or stop or overdue):
@@ -166,19 +172,25 @@ def take_all_steps(run: Run, request: "StopRequest") -> bool:
 
 
 class StopRequest:
-    """Ctrl-C and SIGTERM ask for a stop after the step in progress; a second Ctrl-C does not wait."""
+    """Ctrl-C and SIGTERM ask for a stop after the step in progress; of several processes, after the one that follows.
 
-    def __init__(self) -> None:
+    A second Ctrl-C does not wait, where `at_once` allows it: torchrun passes on what its processes got already.
+    """
+
+    def __init__(self, at_once: bool) -> None:
         self.signal: int | None = None
+        self.at_once = at_once
 
     def __enter__(self) -> "StopRequest":
         self._earlier = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _ask(self, number: int, frame: object) -> None:
+        if self.signal is None:  # not by print, which may be what was interrupted
+            os.write(2, b"\nStopping after this step; the state will be saved\n")
         self.signal = number
-        signal.signal(number, self._earlier[number])
-        print("\nStopping after this step; the state will be saved", file=sys.stderr)
+        if self.at_once and number == signal.SIGINT:
+            signal.signal(number, self._earlier[number])
 
     def __exit__(self, *details: object) -> None:
         for number, handler in self._earlier.items():
@@ -247,11 +259,26 @@ def memory_shortage(error: BaseException, settings: dict) -> TrainingFailed | No
     signs = ("out of memory", "can't allocate memory", "not enough memory")
     if not isinstance(error, RuntimeError) or not any(sign in str(error).lower() for sign in signs):
         return None
+    batch_size, block_size = settings["batch_size"], settings["block_size"]
+    if batch_size == 1:
+        advice = f"Try --block_size {block_size // 2}, or a smaller model: --preset nano"
+    else:
+        parts = next(number for number in range(2, batch_size + 1) if batch_size % number == 0)
+        advice = (
+            f"The same steps in less memory: --batch_size {batch_size // parts} "
+            f"--gradient_accumulation {settings['gradient_accumulation'] * parts}"
+        )
     return TrainingFailed(
-        f"memory ran out with batch_size {settings['batch_size']} and block_size {settings['block_size']}. The same "
-        f"steps in half the memory: --batch_size {max(1, settings['batch_size'] // 2)} --gradient_accumulation "
-        f"{settings['gradient_accumulation'] * 2}. Saved checkpoints are untouched"
+        f"memory ran out with batch_size {batch_size} and block_size {block_size}. {advice}. "
+        "Saved checkpoints are untouched"
     )
+
+
+def how_to_go_on(settings: dict) -> str:
+    """The command that goes on with what these settings began; `--resume none` or a path would begin again."""
+    if settings.get("resume", "auto") in ("auto", "last"):
+        return "the same command goes on from there"
+    return f"to go on from there, give --resume auto instead of --resume {settings['resume']}"
 
 
 # -- after the last step -----------------------------------------------------------------------------------------------
@@ -263,7 +290,7 @@ def say_goodbye(run: Run, stopped: bool) -> None:
     is_usual = log_path == ROOT / PRESETS["default"]["log_path"]
     curve = draw_training_curve(run.log.content, TRAINING_CURVE if is_usual else log_path.with_suffix(".png"))
     if stopped:
-        print(f"[Training] Stopped after step {run.step:,}; the same command goes on from there")
+        print(f"[Training] Stopped after step {run.step:,}; {how_to_go_on(run.settings)}")
         return
     minutes = run.seconds / 60
     print(f"[Training] Done: {run.step:,} steps in {minutes:,.1f} minutes. Loss curve: {curve}")

@@ -1,5 +1,6 @@
 """What the tests of this room share: a small tokenizer, a tiny model, and a stand-in for data/processed."""
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,12 @@ import torch
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining import dataset
+from pretraining.settings import ROOT
 from tokenizer.bpe import Tokenizer
 
 WORDS = "def return value for index in range while if else print open close naïve größe 日本 🙂 x y z 0 1 2".split()
+TINY = {"n_layers": 2, "n_heads": 2, "hidden_size": 32, "max_seq_len": 64, "dropout": 0.1}
+# Dropout is on, so that a resumed run has to restore the random numbers as well.
 
 
 def _random_text(lines: int, seed: int = 0) -> str:
@@ -65,3 +69,14 @@ def processed(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(dataset, "PROCESSED", folder)
     return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a corpus and a tiny model, away from the user's own."""
+    sources = sorted((ROOT / "pretraining").glob("*.py")) + sorted((ROOT / "model" / "architecture").glob("*.py"))
+    text = "<|endoftext|>\n".join(path.read_text(encoding="utf-8") for path in sources)
+    (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "tiny_config.json").write_text(json.dumps(TINY), encoding="utf-8")
+    monkeypatch.setattr(dataset, "PROCESSED", tmp_path / "processed")
+    return tmp_path

@@ -30,9 +30,9 @@ SUSPECT = torch.device("cpu", 0)  # computes as the CPU does, and can be told fr
 def computing_wrongly(function: Callable, breakage: Callable) -> Callable:
     """`function`, with something broken while it works for the suspect."""
 
-    def compute(device: torch.device) -> object:
+    def compute(device: torch.device, *how: object) -> object:
         with breakage() if device == SUSPECT else contextlib.nullcontext():
-            return function(device)
+            return function(device, *how)
 
     return compute
 
@@ -70,6 +70,10 @@ def gradients_of_half_the_size():
     return replaced(F, "silu", lambda real: lambda x: 0.5 * real(x) + 0.5 * real(x).detach())
 
 
+def matrices_that_take_each_others_step():
+    return replaced(torch, "stack", lambda real: lambda parts: real(parts).roll(1, 0))
+
+
 def optimizer_that_forgets_one_parameter():
     """As MPS did for tensors that are not contiguous: the result was written nowhere."""
 
@@ -87,7 +91,7 @@ def optimizer_that_forgets_one_parameter():
 
 def test_a_device_that_agrees_passes():
     """A check that cries wolf would take a Mac its GPU."""
-    assert self_check(CPU) == [] and self_check(SUSPECT) == []
+    assert self_check(CPU) == [] and self_check(SUSPECT) == [] and self_check(SUSPECT, torch.bfloat16) == []
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,7 @@ def test_a_device_that_agrees_passes():
         ("_attention_results", attention_that_gives_nan, "causal attention differs"),
         ("_decoding_results", cache_that_forgets_its_last_token, "cached decoding differs"),
         ("_gradient_results", gradients_of_half_the_size, "loss and gradients differs"),
+        ("_muon_results", matrices_that_take_each_others_step, "a Muon step differs"),
         ("_parameters_not_moved", optimizer_that_forgets_one_parameter, "an AdamW step left 1 parameters unchanged"),
     ],
 )

@@ -5,6 +5,7 @@ recorded. That a GPU repeats it rightly is tested where there is one.
 """
 
 import copy
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -114,6 +115,16 @@ def test_the_model_itself_is_left_as_it_was(model, weights):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     FastModel(model, 1, weights)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@torch.inference_mode()
+def test_a_processor_without_a_routine_for_bfloat16_writes_all_the_same(model, monkeypatch):
+    (cache, tokens), (same, _) = read(model, [9]), read(model, [9])
+    expected = FastModel(model, 1, "bfloat16").next_scores(tokens[:, 0].tolist(), cache)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", Mock(side_effect=RuntimeError("no avx512")))
+    found = FastModel(model, 1, "bfloat16").next_scores(tokens[:, 0].tolist(), same)
+    assert (found - expected).abs().max() < 0.02 * expected.abs().max()
 
 
 def written(model: GPT, rows: int, weights: str) -> list[list[int]]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pretraining import lock
-from pretraining.lock import FolderLock, LockError, running_process
+from pretraining.lock import FolderLock, LockError, LogLock, running_process
 from pretraining.settings import ROOT
 
 
@@ -27,7 +27,7 @@ def test_a_second_training_is_kept_out_until_the_first_is_gone_however_it_went(t
     try:
         assert holder.stdout.readline() == "locked\n"
         for _ in range(2):
-            with pytest.raises(LockError, match=rf"already running in .*\(process {holder.pid}\)"):
+            with pytest.raises(LockError, match=rf"writes its checkpoints to .*\(process {holder.pid}\)"):
                 FolderLock(tmp_path)
     finally:
         holder.send_signal(signal.SIGKILL)
@@ -75,3 +75,12 @@ def test_asking_keeps_no_training_out(tmp_path, monkeypatch):
     assert lock._try_lock(asked)
     monkeypatch.setattr(lock.time, "sleep", lambda seconds: asked.close())
     FolderLock(tmp_path).release()
+
+
+def test_a_log_has_one_writer_whatever_the_folders(tmp_path):
+    held = LogLock(tmp_path / "training_log.json")
+    LogLock(tmp_path / "other_log.json").release()
+    with pytest.raises(LockError, match=r"writes its log to .* --log_path"):
+        LogLock(tmp_path / "training_log.json")
+    held.release()
+    LogLock(tmp_path / "training_log.json").release()

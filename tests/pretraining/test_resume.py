@@ -3,8 +3,10 @@
 import copy
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from pretraining.checkpoint import CheckpointError, save_checkpoint
 from pretraining.resume import archive_run, checkpoint_to_resume, differences, fits, timestamp_now
@@ -94,6 +96,14 @@ def test_a_damaged_file_stops_who_insists_and_is_put_aside_for_who_does_not(tmp_
     assert "is damaged" in (said := capsys.readouterr().out) and "a fresh run starts" in said
     with pytest.raises(CheckpointError, match="is damaged"):
         checkpoint_to_resume("last", tmp_path)
+
+
+def test_a_file_that_can_not_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    """A run would begin anew although all of it is there, such as after a training with other rights."""
+    (tmp_path / "last.pt").write_bytes(b"whole")
+    monkeypatch.setattr(torch, "load", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        checkpoint_to_resume("auto", tmp_path)
 
 
 def test_weights_alone_can_not_be_resumed_but_started_from(tmp_path):

@@ -1,6 +1,7 @@
 """Token caches: used when they are right, made anew when anything about them is not, and equal to plain encoding."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -116,10 +117,28 @@ def test_a_failure_midway_leaves_nothing_that_counts(corpus, tokenizer, monkeypa
         with pytest.raises((TypeError, ZeroDivisionError)):
             tokenize_corpus(corpus, tokenizer)
     assert not corpus.with_suffix(".tokens.json").exists()
-    assert not corpus.with_suffix(".tokens.bin.tmp").exists()
+    assert not list(corpus.parent.glob("*.tmp"))
     capsys.readouterr()
     made = tokenize_corpus(corpus, tokenizer)
     assert not was_cached(capsys) and made.text_bytes == corpus.stat().st_size
+
+
+def test_two_that_make_the_same_tokens_at_once_do_not_mix_them(corpus, tokenizer, monkeypatch):
+    expected = tokenize_corpus(corpus, tokenizer).path.read_bytes()
+    batches, process = token_files._batches, os.getpid()
+
+    def another_begins_in_between(pieces):
+        yield next(made := batches(pieces))
+        with monkeypatch.context() as other:
+            other.setattr(token_files.os, "getpid", lambda: process + 1)
+            other.setattr(token_files, "_batches", batches)
+            tokenize_corpus(corpus, tokenizer)
+        yield from made
+
+    corpus.with_suffix(".tokens.json").unlink()
+    monkeypatch.setattr(token_files, "BATCH_CHARACTERS", 100)
+    monkeypatch.setattr(token_files, "_batches", another_begins_in_between)
+    assert tokenize_corpus(corpus, tokenizer).path.read_bytes() == expected
 
 
 def test_a_full_disk_is_told_with_what_is_free(corpus, tokenizer, monkeypatch):
