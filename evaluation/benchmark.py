@@ -77,6 +77,12 @@ def next_version(results: Path, plots: Path) -> Question:
     return Question(f"benchmark_v{version}", ASKS, partial(measure, version=version, earlier=earlier), table, draw)
 
 
+def newest_version(results: Path) -> Path:
+    """The results file of the newest version, whether there is one or not."""
+    found = [VERSION.fullmatch(path.name) for path in results.glob("benchmark_v*.json")]
+    return results / f"benchmark_v{max((int(match[1]) for match in found if match), default=0)}.json"
+
+
 def measure(trained: TrainedModel, effort: Effort, version: int, earlier: list[dict]) -> dict:
     """Perplexity, the four tests and a sample: the keys of baseline_v0.json, and what they rest on."""
     write = model_writer(trained, effort.seed)

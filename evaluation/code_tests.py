@@ -3,8 +3,9 @@
     python evaluation/code_tests.py --quick
 
 All questions are built from held-out code by program, in equal parts from each package as far as it reaches. Beside
-each score stand its 95% interval and what the best guesser gets that does not read the text. The items are made in
-code_items.py, minimal_pairs.py, identifier_recall.py and function_completion.py, and asked in forced_choice.py.
+each score stand its 95% interval, over packages, and what the best guesser gets that does not understand the text. The
+items are made in code_items.py, minimal_pairs.py, identifier_recall.py and function_completion.py, and asked in
+forced_choice.py.
 """
 
 import sys
@@ -33,7 +34,7 @@ from evaluation.code_questions.syntax_tests import measure_brackets, measure_ind
 from evaluation.held_out import MAKE_THEM, Document, HeldOutError, read_held_out, sample_documents
 from evaluation.question import Effort, Question, ask
 from evaluation.scoring import continuation_log_probabilities, indentation_log_probabilities, score_texts
-from evaluation.statistics import ratio_with_interval
+from evaluation.statistics import ratio_of_sums
 from pretraining.checkpoint import TrainedModel
 from pretraining.perplexity import band, perplexity
 
@@ -70,7 +71,7 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
     """Ask everything. Raises HeldOutError where there is no held-out code, or none that is Python."""
     sizes, seed = (QUICK if effort.quick else FULL), effort.seed
     documents = read_held_out(HELD_OUT)
-    found, files = collect(sample(documents, sizes.item_bytes, seed), seed)
+    found, files = collect(sample_documents(documents, sizes.item_bytes, seed), seed)
     goes_on = partial(continuation_log_probabilities, trained)
     whole_words = partial(continuation_log_probabilities, trained, whole_words=True)
     indents = partial(indentation_log_probabilities, trained)
@@ -85,7 +86,7 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
             "files": files,
             "drawn": "at random, in equal parts from each package as far as it reaches",
         },
-        "code_perplexity": measure_perplexity(trained, sample(documents, sizes.perplexity_bytes, seed)),
+        "code_perplexity": measure_perplexity(trained, sample_documents(documents, sizes.perplexity_bytes, seed)),
         "bracket_completion": measure_brackets(brackets, goes_on),
         "keyword_completion": measure_keywords(keywords, whole_words, often),
         "indentation_awareness": measure_indentation(draw_items(found["indentation"], sizes.steps, seed), indents),
@@ -93,11 +94,6 @@ def measure(trained: TrainedModel, effort: Effort) -> dict:
         "minimal_pairs": measure_pairs(pairs, goes_on, trained.tokenizer.encode_batch),
         "identifier_recall": measure_recall(draw_items(found["recalls"], sizes.recalls, seed), whole_words),
     }
-
-
-def sample(documents: list[Document], total_bytes: int | None, seed: int) -> list[Document]:
-    """About so much of the documents, or the smallest one where all are larger, as files of one's own may be."""
-    return sample_documents(documents, total_bytes, seed) or [min(documents, key=lambda document: document.bytes)]
 
 
 def collect(documents: Sequence[Document], seed: int) -> tuple[dict[str, list], int]:
@@ -124,24 +120,20 @@ def collect(documents: Sequence[Document], seed: int) -> tuple[dict[str, list], 
 
 def measure_perplexity(trained: TrainedModel, documents: Sequence[Document]) -> dict:
     """Perplexity per token and bits per byte of whole files; the intervals are over packages."""
-    nats, tokens, sizes = Counter(), Counter(), Counter()
     texts = (document.text for document in documents)
     scored = tqdm(score_texts(trained, texts), total=len(documents), desc="perplexity", leave=False, disable=None)
-    for document, text in zip(documents, scored, strict=True):
-        nats[document.source] += float(text.nats.sum())
-        tokens[document.source] += len(text.tokens)
-        sizes[document.source] += document.bytes
-    sources = sorted(tokens)
-    per_token = ratio_with_interval([nats[s] for s in sources], [tokens[s] for s in sources])
-    per_byte = ratio_with_interval([nats[s] / math.log(2) for s in sources], [sizes[s] for s in sources])
+    nats, tokens = zip(*((float(text.nats.sum()), len(text.tokens)) for text in scored), strict=True)
+    sizes, packages = [document.bytes for document in documents], [document.source for document in documents]
+    per_token = ratio_of_sums(nats, tokens, packages)
+    per_byte = ratio_of_sums([cost / math.log(2) for cost in nats], sizes, packages)
     return {
         "average_perplexity": perplexity(per_token["value"]),
         "interval": per_token["interval"] and [perplexity(limit) for limit in per_token["interval"]],
         "bits_per_byte": per_byte["value"],
         "bits_per_byte_interval": per_byte["interval"],
-        "n": sum(tokens.values()),
+        "n": sum(tokens),
         "counted": "tokens",
-        "bytes": sum(sizes.values()),
+        "bytes": sum(sizes),
         "context_length": trained.context_length,
     }
 
@@ -179,7 +171,8 @@ def _details(values: dict) -> list[str]:
         f"Functions: of {ended['parses']['n']} bodies that ended: {_shares(ended)}; "
         f"{functions['cut_off']['score']:.0%} did not end within {sampling['tokens']} tokens (temperature "
         f"{sampling['temperature']}, top_p {sampling['top_p']}). Real bodies pass: "
-        f"{functions['real_bodies']['score']:.0%}.",
+        f"{functions['real_bodies']['score']:.0%}. This is a test of form, not of sense: a program that always writes "
+        f"`{functions['guesser']}` passes {functions['best_constant_guess']:.0%}.",
         f"Minimal pairs, mistakes seen: {_shares(kinds)}.",
         f"Recall by tokens since the last use: {_shares(values['identifier_recall']['distances'])}.",
     )

@@ -3,7 +3,8 @@
     python evaluation/evaluate_checkpoints.py
     python evaluation/evaluate_checkpoints.py pretraining/checkpoints/archive/*
 
-What has been measured before is not measured again: a checkpoint is known by the sha256 of its file.
+What has been measured before on the same held-out sets is not measured again: a checkpoint is known by the sha256 of
+its file.
 """
 
 import sys
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from evaluation import code_tests
 from evaluation.figures import PLOTS, new_figure, save_figure
-from evaluation.held_out import Document, read_held_out, sample_documents
+from evaluation.held_out import Document, corpora_sha256, read_held_out, sample_documents
 from evaluation.question import EXPLAINED, Effort
 from evaluation.result_files import RESULTS, ResultError, file_sha256, load_result, save_result, shown_path
 from evaluation.scoring import score_texts
@@ -65,22 +66,38 @@ def measure(trained: TrainedModel, samples: dict[str, list[Document]]) -> dict:
     return values | {name: tests[name]["score"] for name in SCORES}
 
 
+def read_rows(results: Path) -> dict[str, dict]:
+    """What was measured of checkpoints, by the sha256 of their files."""
+    try:
+        return load_result(results / f"{RESULT_NAME}.json")["measured"]
+    except (ResultError, KeyError):
+        return {}
+
+
+def sample_facts() -> dict:
+    """What checkpoints are measured on; only what was measured on the same compares."""
+    digests = corpora_sha256()
+    return {"bytes": SAMPLE_BYTES, "held_out": {name: digests.get(name) for name in SAMPLE_BYTES}}
+
+
+def all_known(paths: list[Path], results: Path) -> bool:
+    """Whether nothing is left to measure."""
+    rows, sample = read_rows(results), sample_facts()
+    return all(rows.get(file_sha256(path), {}).get("sample") == sample for path in paths)
+
+
 def measure_all(paths: list[Path], device: str, results: Path) -> Iterator[tuple[Path, dict]]:
     """Measure checkpoints one by one, or take over what was measured of the same file; each is kept at once."""
-    path = results / f"{RESULT_NAME}.json"
-    try:
-        known = load_result(path)["measured"]
-    except (ResultError, KeyError):
-        known = {}
+    rows, sample = read_rows(results), sample_facts()
     samples = {name: sample_documents(read_held_out(name), size) for name, size in SAMPLE_BYTES.items()}
     chosen_device, _ = choose_device(device)
     for checkpoint in tqdm(paths, unit="checkpoint", leave=False):
         key = file_sha256(checkpoint)
-        if key not in known:
+        if rows.get(key, {}).get("sample") != sample:
             trained = load_trained_model(checkpoint, chosen_device)
-            known[key] = {"tokens": tokens_seen(checkpoint), **measure(trained, samples)}
-            save_result(path, {"sample_bytes": SAMPLE_BYTES, "measured": known})
-        yield checkpoint, known[key]
+            rows[key] = {"sample": sample, "tokens": tokens_seen(checkpoint), **measure(trained, samples)}
+            save_result(results / f"{RESULT_NAME}.json", {"measured": rows})
+        yield checkpoint, rows[key]
 
 
 def tokens_seen(checkpoint: Path) -> int:
@@ -140,6 +157,13 @@ def draw(runs: dict[str, list[tuple[Path, dict]]], folder: Path) -> Path:
     return save_figure(figure, folder / "checkpoints.png")
 
 
+def named_runs(folders: list[Path]) -> dict[str, Path]:
+    """Folders by their last names, or by their paths where two have the same one."""
+    folders = list(dict.fromkeys(folder.resolve() for folder in folders))
+    names = [folder.name for folder in folders]
+    return {folder.name if names.count(folder.name) == 1 else shown_path(folder): folder for folder in folders}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and draw. Returns 0, or 2 with one line on stderr."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,8 +173,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plots", type=Path, default=PLOTS, help="folder of the picture")
     chosen = parser.parse_args(arguments)
     try:
-        folders = chosen.folders or [CHECKPOINT_DIR]
-        paths = {folder.name: checkpoints_of(folder) for folder in folders}
+        folders = named_runs(chosen.folders or [CHECKPOINT_DIR])
+        paths = {name: checkpoints_of(folder) for name, folder in folders.items()}
         runs = {}
         for name, found in paths.items():
             runs[name] = list(measure_all(found, chosen.device, chosen.results))

@@ -23,7 +23,7 @@ PLOTS = Path(__file__).resolve().parent / "plots"
 OURS, BEFORE, REFERENCE = "#2f6fb0", "#c46a52", "#8a8f98"  # this model, what was before it, what it is compared with
 DPI = 120  # of every picture
 LABEL_SHARE = 0.15  # of the longest bar: how far the number beside a bar reaches
-GUESS_LABEL = "best constant guess"
+GUESS_LABEL = "best simple guess"
 STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from data.corpus import CorpusError
-from evaluation.held_out import MAKE_THEM, HeldOutError, read_held_out
+from evaluation.held_out import MAKE_THEM, HeldOutError, Origin, read_held_out
 from evaluation.question import Effort, Question, ask
-from evaluation.statistics import ratio_with_interval, share_with_interval
+from evaluation.statistics import ratio_of_sums, share_of_items, units_of
 from evaluation.texts.corpus_overlap import Overlap, longest_overlaps
 from evaluation.texts.generation_view import KINDS, LONG_RUN, SIGNS, draw, table
 from evaluation.texts.openings import Opening, draw_openings, function_openings, sentence_openings
@@ -106,7 +106,7 @@ def judge_kind(
 
     `exchanged` are the real continuations behind the prompt of another text: good code that has nothing to do with it.
     """
-    texts = {"model": model, "real": real}
+    texts, origins = {"model": model, "real": real}, [opening.origin for opening in openings]
     judged = {who: [signs_of(written, is_code) for written in found] for who, found in texts.items()}
     if is_code:
         exchanged = [Written(written.prompt, real[number - 1].text, False) for number, written in enumerate(real)]
@@ -116,17 +116,17 @@ def judge_kind(
         "sources": sorted({opening.source for opening in openings}),
         "characters": {who: sum(len(w.text) for w in found) / len(found) for who, found in texts.items()},
         "signs": {
-            name: {who: share_of_sign(signs, name) for who, signs in judged.items()}
+            name: {who: share_of_sign(signs, name, origins) for who, signs in judged.items()}
             for name in SIGNS["code" if is_code else "books"]
         },
         "distinct": {
-            str(n): {who: distinct([written.text for written in found], n) for who, found in texts.items()}
+            str(n): {who: distinct([written.text for written in found], n, origins) for who, found in texts.items()}
             for n in DISTINCT
         },
         "overlap": {
             who: {
                 "lengths": sorted(length for _, length in runs),
-                "long": share_with_interval(sum(length >= LONG_RUN for _, length in runs), len(runs)),
+                "long": share_of_items([length >= LONG_RUN for _, length in runs], origins),
             }
             for who, runs in zip(texts, overlaps, strict=True)
             if runs
@@ -145,27 +145,27 @@ def signs_of(written: Written, is_code: bool) -> list[Sign]:
     return signs
 
 
-def share_of_sign(judged: Sequence[list[Sign]], name: str) -> dict:
-    """In how many texts a sign is good (`text`: the verdict on all of them).
+def share_of_sign(judged: Sequence[list[Sign]], name: str, origins: Sequence[Origin]) -> dict:
+    """In how many texts a sign is good (`text`: the verdict on all of them); `origins` are those of the prompts.
 
     Prompts without a name of their own are not counted for `names`; a text of hardly a word has no good sign.
     """
     if name == "text":
-        good = [looks_like_text(signs) for signs in judged]
-    else:
-        of_name = [{sign.name: sign.good for sign in signs} for signs in judged]
-        good = [signs.get(name, False) for signs in of_name if name in signs or "length" in signs]
-    return share_with_interval(sum(good), len(good))
+        return share_of_items([looks_like_text(signs) for signs in judged], origins)
+    of_name = [{sign.name: sign.good for sign in signs} for signs in judged]
+    counted = [number for number, signs in enumerate(of_name) if name in signs or "length" in signs]
+    return share_of_items([of_name[n].get(name, False) for n in counted], [origins[n] for n in counted])
 
 
-def distinct(texts: Sequence[str], n: int) -> dict:
+def distinct(texts: Sequence[str], n: int, origins: Sequence[Origin]) -> dict:
     """The different n-grams of words and symbols within a text by all of them, over all texts together.
 
+    The interval is over packages or books, or over files where there are too few; `origins` are those of the prompts.
     Li et al. 2016 count those that differ in all texts together, which depends on how many texts there are.
     """
     words = [TOKENS.findall(text) for text in texts]
     grams = [[tuple(text[place : place + n]) for place in range(len(text) - n + 1)] for text in words]
-    return ratio_with_interval([len(set(found)) for found in grams], [len(found) for found in grams])
+    return ratio_of_sums([len(set(found)) for found in grams], [len(found) for found in grams], units_of(origins))
 
 
 def choose_examples(

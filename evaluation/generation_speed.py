@@ -3,9 +3,10 @@
     python evaluation/generation_speed.py
     python evaluation/generation_speed.py --device cuda     # on a GPU: ours alone, float32, up to 512 texts at once
 
-Every way writes in turn, round after round, and its best counts, since other work on the machine can only slow it: only
-times of one run compare. Speed does not depend on what was learned, so the weights are random; what rounding costs is
-measured with a trained model on held-out code.
+Every way writes in turn, round after round, and its best times count, since other work on the machine can only slow it:
+only times of one run compare. Speed does not depend on what was learned, so the weights are random; what rounding costs
+is measured with a trained model on held-out code. Several rows are samples of one prompt, which is read once. On a GPU
+the time of recording a step is part of that of the tokens after the first.
 Peers (transformers, llama.cpp) take part where evaluation/requirements-export.txt is installed.
 """
 
@@ -27,7 +28,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from evaluation.held_out import HeldOutError, read_held_out
-from evaluation.result_files import RESULTS, ResultError, describe, save_result, shown_path
+from evaluation.machine import describe_machine, machine, other_work
+from evaluation.result_files import RESULTS, ResultError, describe, now, save_result, shown_path
 from model.architecture.config import ConfigError, ModelConfig
 from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
@@ -43,8 +45,9 @@ from tokenizer.bpe import Tokenizer
 CONFIG = RESULTS.parents[1] / "model" / "config" / "gpt_tiny_config.json"
 PROMPT_TOKENS, NEW_TOKENS, MANY_ROWS, ROWS_OF_A_GPU = 20, 128, 64, (1, 64, 512)
 CPU = torch.device("cpu")
+PACKAGES = ("torch", "tokenizers", "transformers", "xllamacpp")
 
-Way = Callable[[], tuple[float, float]]  # writes; returns seconds before and after the first token of each row
+Way = Callable[[], tuple[float, float]]  # writes; returns seconds until the first token of each row and until the last
 
 
 def measure(config: ModelConfig, rounds: int = 3, device: torch.device = CPU) -> list[dict]:
@@ -69,9 +72,9 @@ def measure(config: ModelConfig, rounds: int = 3, device: torch.device = CPU) ->
                 times[way].append(write())
     results = []
     for (program, weights, rows), (_, *timed) in times.items():  # the first round warms up
-        before, after = (min(column) for column in zip(*timed, strict=True))
+        before, whole = (min(column) for column in zip(*timed, strict=True))
         about = {"program": program, "weights": weights, "rows": rows}
-        speed = rows * (NEW_TOKENS - 1) / after
+        speed = rows * (NEW_TOKENS - 1) / (whole - before)
         results.append(about | {"first_token_milliseconds": before * 1e3, "tokens_per_second": speed})
     return results
 
@@ -92,8 +95,9 @@ def _ours(model: GPT, rows: int, weights: str) -> tuple[float, float]:
     for _ in range(rows):
         next(tokens)
     first = time.perf_counter()
-    written = rows + sum(1 for _ in tokens)
-    return first - start, (time.perf_counter() - first) * rows * (NEW_TOKENS - 1) / max(1, written - rows)
+    behind_first = sum(1 for _ in tokens)  # rows may end early
+    after = (time.perf_counter() - first) * rows * (NEW_TOKENS - 1) / max(1, behind_first)
+    return first - start, first - start + after
 
 
 @torch.inference_mode()
@@ -109,7 +113,7 @@ def _plain(model: GPT) -> tuple[float, float]:
     for _ in range(NEW_TOKENS - 1):
         token = model(token, cache).argmax(-1)
     synchronize(device)
-    return first - start, time.perf_counter() - first
+    return first - start, time.perf_counter() - start
 
 
 def _peers(model: GPT, folder: Path) -> dict[tuple[str, str, int], Way]:
@@ -146,7 +150,7 @@ def _transformers(folder: Path) -> Way:
                 pad_token_id=0,
             )
             seconds.append(time.perf_counter() - start)
-        return seconds[0], seconds[1] - seconds[0]
+        return seconds[0], seconds[1]
 
     return write
 
@@ -163,7 +167,8 @@ def _llama_cpp(path: Path) -> tuple[float, float]:
     prompt = list(range(100, 100 + PROMPT_TOKENS))
     question = {"prompt": prompt, "n_predict": NEW_TOKENS, "ignore_eos": True, "cache_prompt": False}
     times = xllamacpp.Server(settings).handle_completions(question)["timings"]
-    return times["prompt_ms"] / 1e3, times["predicted_ms"] / 1e3 * (NEW_TOKENS - 1) / times["predicted_n"]
+    before, after = times["prompt_ms"] / 1e3, times["predicted_ms"] / 1e3
+    return before, before + after * (NEW_TOKENS - 1) / times["predicted_n"]
 
 
 @torch.inference_mode()
@@ -175,7 +180,8 @@ def loss_of_weights(trained: TrainedModel, rows: int = 64) -> list[dict]:
     tokenizer, config, length = trained.tokenizer, trained.model.config, trained.context_length
     texts = (tokenizer.encode(document.text)[: length - 1] for document in read_held_out("heldout_code"))
     texts = [text for text in texts if len(text) == length - 1]
-    texts = texts[:: max(1, len(texts) // rows)][:rows]  # from all packages
+    rows = min(rows, len(texts))
+    texts = [texts[row * len(texts) // rows] for row in range(rows)]  # from all packages
     tokens = torch.tensor([[tokenizer.end_of_text_id, *text] for text in texts])
     size = sum(len(tokenizer.token_bytes(token)) for text in texts for token in text)
     results = []
@@ -223,19 +229,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = ModelConfig.load(chosen.config)
         device, _ = choose_device(chosen.device)
-        trained = load_trained_model(chosen.checkpoint or best_checkpoint())
-        losses = loss_of_weights(trained) if device.type == "cpu" else []
-        speeds = measure(config, chosen.rounds, device)
-        about = describe(
-            trained, threads=torch.get_num_threads(), config=shown_path(chosen.config), written_on=str(device)
-        )
-        path = save_result(chosen.output, {"about": about, "speed": speeds, "loss": losses})
+        result: dict = {"loss_of": None, "loss": []}
+        if device.type == "cpu":
+            trained = load_trained_model(chosen.checkpoint or best_checkpoint())
+            result = {"loss_of": describe(trained), "loss": loss_of_weights(trained)}
+        about = {"made": now(), "config": shown_path(chosen.config), "other_work": other_work()}
+        about |= describe_machine(device, PACKAGES)
+        if about["other_work"]:
+            print(about["other_work"])
+        result = {"about": about, "speed": measure(config, chosen.rounds, device), **result}
+        path = save_result(chosen.output, result)
     except (CheckpointError, ConfigError, DeviceError, HeldOutError, ResultError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("\n".join(table(speeds, losses)))
-    threads = f", {torch.get_num_threads()} threads. Loss: {shown_path(trained.path)}" if losses else ""
-    print(f"\nSpeed: {shown_path(chosen.config)} on {device}{threads}.")
+    print("\n".join(table(result["speed"], result["loss"])))
+    print(f"\nSpeed: {about['config']} with random weights, on {machine(str(device), 'as in the table')}.")
+    if result["loss"]:
+        print(f"Loss: {result['loss_of']['checkpoint']['path']}, the first tokens of held-out code.")
     print(f"Kept in {shown_path(path)}")
     return 0
 

@@ -5,8 +5,10 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from data.corpus import read_documents
+from evaluation.result_files import file_sha256
 from pretraining import dataset
 
 MAKE_THEM = "Make them: python scripts/create_mixed_corpus.py"
@@ -16,13 +18,31 @@ class HeldOutError(ValueError):
     """A held-out set is missing or does not fit its manifest; the message says what to run."""
 
 
+class Origin(NamedTuple):
+    """Where something that is asked about is from, as intervals need it (statistics.py)."""
+
+    work: str  # package, or book of a collection
+    file: str  # or part of the book
+
+
+def origin_of(source: str, path: str) -> Origin:
+    """The origin of what stands in `path` of a source; the parts of a book are named `book.txt#1`, `book.txt#2`."""
+    book, is_part, _ = path.partition("#")
+    return Origin(f"{source}/{book}" if is_part else source, f"{source}/{path}")
+
+
 @dataclass(frozen=True)
 class Document:
     """One held-out file."""
 
-    source: str  # package or book
+    source: str  # package or collection of books
     path: str  # its name within the source
     text: str
+
+    @property
+    def origin(self) -> Origin:
+        """The package or book it belongs to, and its own name."""
+        return origin_of(self.source, self.path)
 
     @property
     def bytes(self) -> int:
@@ -38,22 +58,38 @@ def read_held_out(name: str, folder: Path | None = None) -> list[Document]:
     corpus = (folder or dataset.PROCESSED) / f"{name}.txt"
     if not corpus.is_file() or not corpus.stat().st_size:
         raise HeldOutError(f"there is no held-out set {corpus}. {MAKE_THEM}")
+    manifest = read_manifest(corpus.parent)
     try:
-        manifest = json.loads(corpus.with_name("manifest.json").read_text(encoding="utf-8"))
-        listed = manifest[name]["documents"]
-    except (OSError, ValueError, KeyError, TypeError):
+        described, listed = manifest["corpora"][name]["sha256"], manifest[name]["documents"]
+        names = [(entry["source"], entry["path"]) for entry in listed]
+    except (KeyError, TypeError):
         raise HeldOutError(f"no readable manifest.json beside {corpus} names its documents. {MAKE_THEM}") from None
     texts = list(read_documents(corpus))
-    if len(texts) != len(listed):
-        raise HeldOutError(f"{corpus} holds {len(texts)} documents, its manifest {len(listed)}. {MAKE_THEM}")
-    return [Document(entry["source"], entry["path"], text) for entry, text in zip(listed, texts, strict=True)]
+    if file_sha256(corpus) != described or len(texts) != len(names):
+        raise HeldOutError(f"{corpus} is not the one that the manifest.json beside it describes. {MAKE_THEM}")
+    return [Document(*name, text) for name, text in zip(names, texts, strict=True)]
+
+
+def read_manifest(folder: Path) -> dict:
+    """What the corpora of a folder are made of; empty where that can not be read."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def corpora_sha256() -> dict[str, str]:
+    """The sha256 of each corpus and held-out set of data/processed: what an answer depends on besides the model."""
+    corpora = read_manifest(dataset.PROCESSED).get("corpora", {})
+    return {name: about["sha256"] for name, about in sorted(corpora.items())}
 
 
 def sample_documents(documents: list[Document], total_bytes: int | None, seed: int = 0) -> list[Document]:
     """About `total_bytes` of documents (None: all), an equal part from each source as far as it reaches.
 
     Drawn at random file by file, so that no source's alphabet decides, and returned in the order given. A file larger
-    than what its source has left is passed over.
+    than what its source has left is passed over; where all are, as files of one's own may be, the smallest is taken.
     """
     if total_bytes is None:
         return documents
@@ -70,4 +106,4 @@ def sample_documents(documents: list[Document], total_bytes: int | None, seed: i
                 left -= documents[number].bytes
                 chosen.append(number)
         sources_left -= 1
-    return [documents[number] for number in sorted(chosen)]
+    return [documents[number] for number in sorted(chosen)] or [min(documents, key=lambda document: document.bytes)]

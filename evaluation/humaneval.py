@@ -171,7 +171,7 @@ def question(choices: Choices, command: str = COMMAND) -> Question:
     Raises HumanEvalError where the problems are missing: before a model is loaded, and writes for minutes.
     """
     measuring = partial(measure, problems=load_problems(), choices=choices)
-    return Question("humaneval", ASKS, measuring, partial(table, command=command), draw)
+    return Question("humaneval", ASKS, measuring, partial(table, command=command), draw, asdict(choices))
 
 
 def show_canonical(allow_unsandboxed: bool) -> int:

@@ -45,10 +45,7 @@ def sample_code(effort: Effort) -> tuple[list[Document], str]:
 
 def sample_books(effort: Effort) -> tuple[list[Document], str]:
     """Held-out books as parts whose source is the book (`brotli/alice29`), and in words which ones they are."""
-    parts = [
-        replace(part, source=f"{part.source}/{part.path.partition('#')[0].removesuffix('.txt')}")
-        for part in read_held_out("heldout_books")
-    ]
+    parts = [replace(part, source=part.origin.work.removesuffix(".txt")) for part in read_held_out("heldout_books")]
     if not effort.quick:
         return parts, "everything"
     parts = [replace(part, text=beginning(part.text, QUICK_BOOK_CHARACTERS)) for part in parts]

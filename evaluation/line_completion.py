@@ -24,7 +24,7 @@ from evaluation.lines.edit_similarity import edit_similarity, is_exact
 from evaluation.lines.line_guessers import guess_best_constant, guess_longest_match, guess_newest_alike
 from evaluation.lines.line_items import LineItem, draw_items
 from evaluation.question import Effort, Question, ask
-from evaluation.statistics import Interval, ratio_with_interval, share_with_interval
+from evaluation.statistics import Interval, share_of_items
 from evaluation.writing import write_texts
 from pretraining.checkpoint import TrainedModel
 from pretraining.sampling import SamplingSettings
@@ -117,13 +117,11 @@ def score_task(items: Sequence[LineItem], answers: Sequence[str]) -> dict:
 
 
 def score(items: Sequence[LineItem], answers: Sequence[str]) -> dict:
-    """Exact match with its Wilson interval, and mean edit similarity with its bootstrap interval."""
-    exact = sum(is_exact(answer, item.rest) for answer, item in zip(answers, items, strict=True))
-    near = [edit_similarity(answer, item.rest) for answer, item in zip(answers, items, strict=True)]
-    mean = ratio_with_interval(near, [1] * len(near))
+    """Exact match and mean edit similarity, with intervals over packages, or over files where there are too few."""
+    pairs, origins = list(zip(answers, items, strict=True)), [item.origin for item in items]
     return {
-        "exact_match": share_with_interval(exact, len(items)),
-        "edit_similarity": {"score": mean["value"], "n": len(near), "interval": mean["interval"]},
+        "exact_match": share_of_items([is_exact(answer, item.rest) for answer, item in pairs], origins),
+        "edit_similarity": share_of_items([edit_similarity(answer, item.rest) for answer, item in pairs], origins),
     }
 
 
@@ -171,8 +169,8 @@ def table(values: dict) -> list[str]:
     columns = f"{'exact':<17}{'similar':<8}" * len(tasks)
     lines = [
         f"Line completion: {count:,} lines of {len(values['packages'])} held-out packages, greedy.",
-        "Exact match in % (95% interval), edit similarity in %. Copying may see all of",
-        "the file above.",
+        "Exact match in % (95% interval: over packages; of each package over files), edit",
+        "similarity in %. Copying may see all of the file above.",
         "",
         " " * 24 + "".join(f"{name:<25}" for name in TASKS.values()),
         f"{'':<24}{columns}",

@@ -28,7 +28,7 @@ from model.architecture.layers import KeyValueCache
 from model.architecture.model import GPT
 from pretraining.device import DeviceError, choose_device, choose_precision, synchronize
 from pretraining.sampling import SamplingSettings, generate_tokens, sample_generator
-from pretraining.settings import CHOICES, PRESETS
+from pretraining.settings import CHOICES, PRESETS, tokens_per_step
 
 TIMED_STEPS = 3  # after one that is slower because memory is taken; the median counts
 LONGEST_TIMING = 40.0  # seconds, after which no further step is begun
@@ -61,13 +61,15 @@ def recipe_for(config_path: Path) -> tuple[str, dict]:
     return "default", PRESETS["default"]
 
 
-def measure_training(config: ModelConfig, recipe: dict, device: torch.device, compiled: bool = False) -> dict:
-    """A few real steps, forward, backward and optimizer, on random tokens: bytes by purpose, and tokens per second."""
-    precision, _ = choose_precision(device, recipe["precision"])
-    block_size = min(recipe["block_size"], config.max_seq_len)
-    case = Case("", config, recipe["batch_size"], block_size, precision, compiled, recipe["optimizer"])
+def measure_training(config: ModelConfig, settings: dict, device: torch.device, compiled: bool = False) -> dict:
+    """A few real steps of these settings on random tokens: bytes by purpose, and tokens per second.
+
+    The model is `config` as it is: what the settings say of it has to be in there.
+    """
+    precision, _ = choose_precision(device, settings["precision"])
+    case = Case("", config, settings["batch_size"], settings["block_size"], precision, compiled, settings["optimizer"])
     before = peak_memory(device)
-    step = TimedStep(case, device)
+    step = TimedStep(case, device, settings["gradient_accumulation"])
     seconds: list[float] = []
     started = time.perf_counter()
     while len(seconds) < 2 or (len(seconds) <= TIMED_STEPS and time.perf_counter() - started < LONGEST_TIMING):
@@ -87,7 +89,7 @@ def measure_training(config: ModelConfig, recipe: dict, device: torch.device, co
         "optimizer": sum(value.nbytes for state in states for value in state.values() if torch.is_tensor(value)),
         "before": before,
         "peak": peak_memory(device),
-        "tokens_per_second": case.tokens / statistics.median(seconds[1:]),
+        "tokens_per_second": tokens_per_step(settings) / statistics.median(seconds[1:]),
         "timed_steps": len(seconds) - 1,
     }
 
@@ -170,8 +172,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if chosen.what == "training":
         _, recipe = recipe_for(chosen.config)
-        batch_size = chosen.batch_size or recipe["batch_size"]
-        measured = measure_training(config, recipe | {"batch_size": batch_size, "precision": chosen.precision}, device)
+        fitting = {
+            "batch_size": chosen.batch_size or recipe["batch_size"],
+            "block_size": min(recipe["block_size"], config.max_seq_len),
+            "precision": chosen.precision,
+        }
+        measured = measure_training(config, recipe | fitting, device)
     else:
         measured = measure_generation(config, device)
     print(json.dumps(measured))

@@ -130,8 +130,9 @@ def draw(values: dict, folder: Path) -> list[Path]:
 
 def question(*, rerank: bool = False, allow_unsandboxed: bool = False, command: str = COMMAND) -> Question:
     """The question, with what the user has chosen; `command` is what was typed."""
-    measuring = partial(measure, rerank=rerank, allow_unsandboxed=allow_unsandboxed)
-    return Question("code_generation", ASKS, measuring, partial(table, command=command), draw)
+    choices = {"rerank": rerank, "allow_unsandboxed": allow_unsandboxed}
+    measuring = partial(measure, **choices)
+    return Question("code_generation", ASKS, measuring, partial(table, command=command), draw, choices)
 
 
 QUESTION = question(rerank=True)

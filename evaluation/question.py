@@ -4,16 +4,17 @@ A question measures, shows a table, and draws. Its answer is one file in results
 """
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evaluation.figures import PLOTS
 from evaluation.generated_code.humaneval_problems import HumanEvalError
-from evaluation.held_out import HeldOutError
-from evaluation.result_files import RESULTS, ResultError, describe, save_result, shown_path
+from evaluation.held_out import HeldOutError, corpora_sha256
+from evaluation.result_files import RESULTS, ResultError, describe, load_result, save_result, shown_path
 from evaluation.sandbox.pool import SandboxBroken
 from model.architecture.config import ConfigError
 from pretraining.checkpoint import CheckpointError, TrainedModel
@@ -52,15 +53,43 @@ class Question:
     measure: Callable[[TrainedModel, Effort], dict]  # values that JSON can hold; shows its progress with tqdm
     table: Callable[[dict], list[str]]  # the answer as lines of at most 80 characters
     draw: Callable[[dict, Path], list[Path]]  # the answer as pictures in a folder
+    choices: Mapping = field(default_factory=dict)  # what can be chosen for this question alone, such as a temperature
 
 
 def answer(question: Question, trained: TrainedModel, effort: Effort, results: Path = RESULTS) -> dict:
     """Measure, and keep what was measured in the question's results file."""
     started = time.monotonic()
     measured = question.measure(trained, effort)
-    about = describe(trained, quick=effort.quick, seed=effort.seed, seconds=round(time.monotonic() - started, 1))
+    seconds = round(time.monotonic() - started, 1)
+    about = describe(trained, quick=effort.quick, **settings_of(question, effort), seconds=seconds)
     values = {"question": question.asks, "about": about, **measured}
     save_result(results / f"{question.name}.json", values)
+    return values
+
+
+def settings_of(question: Question, effort: Effort) -> dict:
+    """What an answer depends on besides the checkpoint and how much is asked, in the form that JSON gives back."""
+    settings = {"seed": effort.seed, "choices": dict(question.choices), "corpora": corpora_sha256()}
+    return json.loads(json.dumps(settings))
+
+
+def load_answer(path: Path, question: Question, checkpoint_sha256: str, effort: Effort) -> dict:
+    """The answer that `path` holds, if it is what the question would be answered now; a full one serves a quick look.
+
+    Raises ResultError that says what is different.
+    """
+    values, shown = load_result(path), shown_path(path)
+    try:
+        about = values["about"]
+        sha256, place = about["checkpoint"]["sha256"], about["checkpoint"]["path"]
+    except (KeyError, TypeError):
+        raise ResultError(f"{shown} does not say which checkpoint it is about") from None
+    if sha256 != checkpoint_sha256:
+        raise ResultError(f"{shown} is about another checkpoint ({place})")
+    if about.get("quick", True) and not effort.quick:
+        raise ResultError(f"{shown} is a quick look")
+    if different := [name for name, value in settings_of(question, effort).items() if about.get(name) != value]:
+        raise ResultError(f"{shown} was measured with other {', '.join(different)}")
     return values
 
 

@@ -25,7 +25,8 @@ def write_report(path: Path, answers: list[Answer], extras: list[tuple[str, Path
     Pictures are named relative to the page, so that both can be moved or shown together.
     """
     results = {question.name: result for question, result, _ in answers}
-    lines = ["# How good is this model?", "", *_facts(answers[0].values["about"]), "", "## The targets", ""]
+    facts = _facts([found.values["about"] for found in answers])
+    lines = ["# How good is this model?", "", *facts, "", "## The targets", ""]
     lines += ["```", *target_lines(results), "```", ""]
     for question, result, pictures in answers:
         lines += [f"## {question.asks}", "", "```", *question.table(result), "```", ""]
@@ -38,15 +39,20 @@ def write_report(path: Path, answers: list[Answer], extras: list[tuple[str, Path
     return path
 
 
-def _facts(about: dict) -> list[str]:
+def _facts(abouts: list[dict]) -> list[str]:
     """What was asked, in two lines."""
-    checkpoint = about["checkpoint"]
-    effort = "a quick look: small samples, wide intervals" if about["quick"] else "the full evaluation"
+    about, checkpoint = abouts[0], abouts[0]["checkpoint"]
+    quick = sum(other["quick"] for other in abouts)
+    if not quick:
+        effort = "the full evaluation"
+    else:
+        effort = "a quick look: small samples, wide intervals"
+        effort += f" (in {quick} of {len(abouts)} answers; the others are full ones)" if quick < len(abouts) else ""
     return [
         f"`{checkpoint['path']}`, step {checkpoint['step']:,}: {about['parameters'] / 1e6:.1f}M parameters, context of "
         f"{about['context_length']} tokens; {effort}.",
-        "Held-out code is whole packages, held-out books are whole books, of which the model has seen nothing. "
-        "Brackets after a score are its 95% interval.",
+        "Held-out code is whole packages, held-out books are whole books; the corpora that were made with them have "
+        "nothing of either. Brackets after a score are its 95% interval.",
     ]
 
 

@@ -22,7 +22,7 @@ class Target:
     value: float | None
     interval: tuple[float, float] | None  # 95%
     n: int | None
-    guess: float | None  # what the best constant guesser scores on the same items
+    guess: float | None  # what the best simple guesser scores on the same items
     lower_is_better: bool = False
 
     @property
@@ -32,7 +32,7 @@ class Target:
 
     @property
     def verdict(self) -> str:
-        """`yes` or `no`, and what takes the meaning from it: a constant guess that reaches as much, or luck."""
+        """`yes` or `no`, and what takes the meaning from it: a simple guess that reaches as much, or luck."""
         if self.reached is None:
             return NOT_MEASURED
         word = "yes" if self.reached else "no"
@@ -77,7 +77,7 @@ def targets(results: Mapping[str, dict]) -> list[Target]:
         _target(
             "generation",
             0.3,
-            "function bodies that compile, know their names and use an argument",
+            "bodies that compile, know their names, use an argument: form only",
             found.get("function_completion", {}),
         ),
     ]
@@ -108,7 +108,8 @@ def target_lines(results: Mapping[str, dict]) -> list[str]:
         measured = f"{row.shown(row.value):>8}{interval:>16}{n:>9}{row.shown(row.guess):>6}"
         lines.append(f"{row.name:19}{row.shown_goal:>6}{measured}  {row.verdict}")
     lines += [
-        "guess: the best that one and the same answer to every item scores.",
+        "guess: the best that a simple rule scores; for generation, a program that always",
+        "writes `return <first argument>`.",
         "unsure: the goal is within the interval. guess too: that guess reaches it too.",
         "Counted are:",
     ]

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from model.architecture import products
+
 # A group's learning rate is the run's rate times its ratio. An embedding row is touched only when its token occurs,
 # so it may move further each time.
 GROUP_RATIOS = {"matrices": 1.0, "embedding": 5.0, "head": 1.0, "norms": 1.0}
@@ -25,9 +27,16 @@ def orthogonalize(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     x = matrices.to(dtype)
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)  # largest singular value at most 1
     for _ in range(NEWTON_SCHULZ_STEPS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        gram = _product(x, x.mT)
+        x = a * x + _product(b * gram + c * _product(gram, gram), x)
     return x.to(matrices.dtype)
+
+
+def _product(x: Tensor, y: Tensor) -> Tensor:
+    """`x @ y` of matrices or stacks of them."""
+    if x.ndim == 3 and products.serves(x, y):
+        return torch.stack([products.multiply(one, other.mT) for one, other in zip(x, y, strict=True)])
+    return x @ y
 
 
 class Muon(Optimizer):

@@ -311,10 +311,12 @@ class Run:
         restore_random_states(training["random_states"], self.device)
         self.step, self.losses = checkpoint["step"], checkpoint["losses"]
         earlier = training["identity"]["recipe"]
-        if self.settings["max_minutes"] == earlier["max_minutes"]:
+        if self.settings["max_minutes"] != earlier["max_minutes"]:
+            self._check_limit(training["seconds"] / 60)
+        elif self.settings["max_steps"] != earlier["max_steps"]:
+            self.total_steps, self.time_limit = self.settings["max_steps"], None  # asked for by number, not by time
+        else:
             self.total_steps, self.time_limit = training["total_steps"], training["time_limit"]
-            if self.settings["max_steps"] != earlier["max_steps"]:
-                self.total_steps, self.time_limit = self.settings["max_steps"], None  # asked for by number, not by time
         self.best_loss = training["best_loss"]
         self.loss_sum.copy_(training["loss_sum"])
         self.norm_sum.copy_(training["norm_sum"])
@@ -322,14 +324,17 @@ class Run:
         self._earlier_seconds = training["seconds"]
         self._interval_step = self.step
         self._length_checked = (self.step, self.seconds)
-        if self.time_limit and self.seconds > 60 * self.time_limit:
-            raise SettingsError(
-                f"this run has trained for {self.seconds / 60:.0f} minutes already; --max_minutes {self.time_limit:g} "
-                "counts from its beginning"
-            )
         if self.total_steps is not None and self.step >= self.total_steps:
             raise SettingsError(
                 f"this run has done {self.step:,} steps already; --max_steps {self.total_steps} does not lengthen it"
+            )
+
+    def _check_limit(self, minutes: float) -> None:
+        """Raise SettingsError where a new time limit is no longer than the run has been trained."""
+        if self.time_limit and self.time_limit <= minutes:
+            raise SettingsError(
+                f"this run has trained for {minutes:.1f} minutes already; --max_minutes {self.time_limit:g} counts "
+                "from its beginning"
             )
 
     def disk_needed(self) -> int:

@@ -18,7 +18,8 @@ def validate(model: GPT, text: HeldOutText, device: torch.device, precision: tor
     """
     was_training = model.training
     model.eval()
-    total = torch.zeros((), dtype=torch.float64)
+    exact = torch.float32 if device.type == "mps" else torch.float64  # MPS has nothing better
+    nats = torch.zeros((), dtype=exact, device=device)  # read once: a GPU is not to wait in between
     rows = max(1, 4096 // text.inputs.shape[1])  # 4,096 tokens at once: 134 MB of logits
     for inputs, targets in zip(text.inputs.split(rows), text.targets.split(rows), strict=True):
         with autocast(device, precision):
@@ -26,8 +27,9 @@ def validate(model: GPT, text: HeldOutText, device: torch.device, precision: tor
         losses = torch.nn.functional.cross_entropy(
             logits, targets.to(device).flatten(), ignore_index=IGNORED, reduction="none"
         )
-        total += losses.sum(dtype=torch.float64 if device.type != "mps" else torch.float32).cpu()
+        nats += losses.sum(dtype=exact)
     model.train(was_training)
-    loss = total.item() / (text.targets != IGNORED).sum().item()
-    bits = total.item() / math.log(2)
+    total = nats.item()
+    loss = total / (text.targets != IGNORED).sum().item()
+    bits = total / math.log(2)
     return {"loss": loss, "perplexity": perplexity(loss), "bits_per_byte": bits / max(1, text.text_bytes)}

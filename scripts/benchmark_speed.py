@@ -21,7 +21,7 @@ import datetime
 import torch
 
 from evaluation import generation_speed
-from evaluation.machine import describe_machine, machine
+from evaluation.machine import describe_machine, machine, other_work
 from evaluation.result_files import RESULTS, ResultError, save_result, shown_path
 from evaluation.training.training_speed import PHASES, Case, compare_with_transformers, measure, product_peak
 from model.architecture.config import ConfigError, ModelConfig
@@ -57,18 +57,22 @@ def measure_training(todo: list[Case], device: torch.device, quick: bool) -> dic
     peaks = {precision: product_peak(device, precision) for precision in dict.fromkeys(c.precision for c in todo)}
     for precision, peak in peaks.items():
         shape = " x ".join(map(str, peak["shape"]))
-        print(f"Fastest {name_of(precision)} matrix product: {peak['flops'] / 1e9:,.0f} GFLOP/s ({shape})")
+        print(
+            f"Fastest {name_of(precision)} matrix product: {peak['flops'] / 1e9:,.0f} GFLOP/s ({shape}, "
+            f"by {peak['routine']})"
+        )
     print(
-        f"\n{'training':10}{'step':>10}{'products':>10}{'compiled':>10}{'tokens/s':>10}{'of peak':>9}  "
+        f"\n{'training':9}{'step':>9}{'products':>9}{'compiled':>9}{'tokens/s':>9}{'learning':>9}{'step':>6} "
         + "".join(f"{phase:>10}" for phase in PHASES)
     )
     results = []
     for case in todo:
-        row = measure(case, device, 2 if quick else 4, peaks[case.precision]["flops"])
+        row = measure(case, device, 3 if quick else 5, peaks[case.precision]["flops"])
         results.append(row)
         print(training_line(row), flush=True)
+    print("learning: forward and backward, step: all of it; their work as a share of that fastest product.")
     if any(case.compiled for case in todo):
-        print("Under compiled stands what the first step took, compiling included.")
+        print("compiled: what the first step took, with compiling, or with reading what was compiled before.")
     print(
         f"With twice the tokens a step, the optimizer's share in the last line would be "
         f"{results[-1]['optimizer_share_of_twice_the_tokens']:.0%}."
@@ -81,8 +85,9 @@ def training_line(row: dict) -> str:
     step, whole = f"{row['batch_size']} x {row['block_size']}", sum(row["seconds"].values())
     compiled = f"{row['first_step_seconds']:.0f} s" if row["compiled"] else "no"
     return (
-        f"{row['model']:10}{step:>10}{row['precision']:>10}{compiled:>10}{row['tokens_per_second']:>10,.0f}"
-        f"{row['share_of_peak']:>9.0%}  " + "".join(f"{row['seconds'][phase] / whole:>10.1%}" for phase in PHASES)
+        f"{row['model']:9}{step:>9}{row['precision']:>9}{compiled:>9}{row['tokens_per_second']:>9,.0f}"
+        f"{row['share_of_peak']:>9.0%}{row['share_of_peak_of_the_step']:>6.0%} "
+        + "".join(f"{row['seconds'][phase] / whole:>10.1%}" for phase in PHASES)
     )
 
 
@@ -119,6 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
         device, _ = choose_device(chosen.device)
         todo = cases(device, chosen.quick)
         print(f"Measuring on {machine(str(device), 'in turn')}\n")
+        if busy := other_work():
+            print(f"{busy}\n")
         result = measure_training(todo, device, chosen.quick)
         print()
         result["transformers"] = measure_peers(todo, device, chosen.quick)
@@ -129,6 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         about = {
             "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "quick": chosen.quick,
+            "other_work": busy,
             **describe_machine(device, PACKAGES),
         }
         path = save_result(chosen.output, {"about": about, **result})

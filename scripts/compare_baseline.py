@@ -3,7 +3,8 @@
     python scripts/compare_baseline.py
 
 The first model is evaluation/results/baseline_v0.json, as the first README published it. The present one's scores are
-read from evaluation/results/code_eval.json; where that is missing or about another checkpoint they are measured first.
+read from evaluation/results/code_eval.json; where that is missing, of another checkpoint or of other settings (such as
+--quick) they are measured first.
 The picture is evaluation/plots/before_after_comparison.png.
 """
 

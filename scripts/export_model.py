@@ -121,13 +121,17 @@ def report(compared: Comparison, cost: dict | None) -> list[str]:
 
 
 def keep_results(path: Path, trained: TrainedModel, sha256: str, rows: list[dict]) -> dict:
-    """Put rows into the results file, beside those of other exports of the same checkpoint."""
+    """Put rows into the results file, beside those of other exports of the same checkpoint.
+
+    How fast these were is left out: only speeds of one run compare.
+    """
     made = {(row["format"], row["dtype"]) for row in rows}
     try:
         earlier = load_result(path)
         known = earlier["exports"] if earlier["about"]["checkpoint"]["sha256"] == sha256 else []
     except (ResultError, KeyError, TypeError):
         known = []
+    known = [{name: value for name, value in row.items() if name != "speed"} for row in known]
     rows = rows + [row for row in known if (row["format"], row["dtype"]) not in made]
     order = [(kind, dtype) for kind in DTYPES_OF for dtype in DTYPES]
     rows.sort(key=lambda row: order.index((row["format"], row["dtype"])))

@@ -2,8 +2,8 @@
 
     python scripts/full_evaluation.py --quick
 
-What is known of this checkpoint already, with the same settings, is not measured again (unless --again): so Ctrl-C
-stops it, and the same command goes on.
+What is known of this checkpoint already, on the same held-out texts and with the same settings, is not measured again
+(unless --again): so Ctrl-C stops it, and the same command goes on. A quick look takes full answers where it finds them.
 """
 
 import sys
@@ -29,11 +29,11 @@ from evaluation import (
 from evaluation.benchmarking.before_after import comparison
 from evaluation.figures import PLOTS
 from evaluation.generated_code.humaneval_problems import HumanEvalError
-from evaluation.question import EXPLAINED, Effort, Question, answer
+from evaluation.question import EXPLAINED, Effort, Question, answer, load_answer
 from evaluation.report import Answer, write_report
-from evaluation.result_files import RESULTS, ResultError, file_sha256, load_result, shown_path
+from evaluation.result_files import RESULTS, ResultError, file_sha256, shown_path
 from evaluation.targets import target_lines
-from pretraining.checkpoint import TrainedModel
+from pretraining.checkpoint import CheckpointError, TrainedModel
 from pretraining.generate import load
 
 # Seconds that a question takes on two CPU cores with the nano model, in full and quick: only to tell the time left.
@@ -49,7 +49,7 @@ USUAL_SECONDS = {
 }
 
 
-def questions(results: Path, plots: Path, effort: Effort) -> list[Question]:
+def questions(results: Path, plots: Path, checkpoint_sha256: str, effort: Effort) -> list[Question]:
     """Everything that is asked, in the order of the page; a comparison comes after what it compares."""
     newest = benchmark.next_version(results, plots)
     return [
@@ -57,45 +57,38 @@ def questions(results: Path, plots: Path, effort: Effort) -> list[Question]:
         code_tests.QUESTION,
         line_completion.QUESTION,
         pytest_code_generation.QUESTION,
-        *other_benchmarks(effort),
+        *other_benchmarks(results, checkpoint_sha256, effort),
         generation_quality.QUESTION,
         newest,
         comparison(results, code_tests.QUESTION),
     ]
 
 
-def other_benchmarks(effort: Effort) -> list[Question]:
-    """HumanEval, where its package is installed and there is time for it; else one line says why it is left out.
+def other_benchmarks(results: Path, checkpoint_sha256: str, effort: Effort) -> list[Question]:
+    """HumanEval, where its package is installed and it is known or there is time; else one line says why it is not.
 
     Half as many samples as it takes alone: enough for pass@10, and the whole evaluation stays within twenty minutes.
     """
-    if effort.quick:
-        print(f"HumanEval is left out of a quick look; alone: {humaneval.COMMAND} --quick")
-        return []
     try:
-        return [humaneval.question(humaneval.Choices(samples=10, rerank=True))]
+        asked = humaneval.question(humaneval.Choices(samples=10, rerank=True))
     except HumanEvalError as error:
         print(f"HumanEval is left out: {error}")
         return []
+    if effort.quick and known_answer(asked, checkpoint_sha256, effort, results) is None:
+        print(f"HumanEval is left out of a quick look; alone: {humaneval.COMMAND} --quick")
+        return []
+    return [asked]
 
 
-def known_answer(question: Question, trained_sha256: str, effort: Effort, results: Path) -> dict | None:
-    """The answer that was measured before, if it is about this checkpoint and was measured with this effort."""
-    names = [question.name]
+def known_answer(question: Question, checkpoint_sha256: str, effort: Effort, results: Path) -> dict | None:
+    """The answer that was measured before, if it is what would be measured now, or more."""
+    path = results / f"{question.name}.json"
     if question.asks == benchmark.ASKS:  # each run is a new version: the newest one may be about this checkpoint
-        versions = (benchmark.VERSION.fullmatch(path.name) for path in results.glob("benchmark_v*.json"))
-        names = [f"benchmark_v{max((int(match[1]) for match in versions if match), default=0)}"]
+        path = benchmark.newest_version(results)
     try:
-        values = load_result(results / f"{names[0]}.json")
-        about = values["about"]
-        same = (about["checkpoint"]["sha256"], about["quick"], about["seed"]) == (
-            trained_sha256,
-            effort.quick,
-            effort.seed,
-        )
-    except (ResultError, KeyError, TypeError):
+        return load_answer(path, question, checkpoint_sha256, effort)
+    except ResultError:
         return None
-    return values if same else None
 
 
 def usual_seconds(name: str, effort: Effort) -> float:
@@ -126,6 +119,23 @@ def ask_all(
     return answers
 
 
+def what_improved(folder: Path, effort: Effort, chosen: argparse.Namespace) -> list[tuple[str, Path]]:
+    """What improved when, checkpoint by checkpoint of a run, as a title and a picture.
+
+    Every checkpoint takes as long as a quick look, which therefore has this only where nothing is left to measure.
+    """
+    try:
+        paths = evaluate_checkpoints.checkpoints_of(folder)
+    except CheckpointError:  # a file that stands alone, under another name
+        return []
+    if effort.quick and not evaluate_checkpoints.all_known(paths, chosen.results):
+        return []
+    print("\nWhat improves when, checkpoint by checkpoint", flush=True)
+    rows = list(evaluate_checkpoints.measure_all(paths, chosen.device, chosen.results))
+    print("\n".join(evaluate_checkpoints.table(rows)))
+    return [("What improves when?", evaluate_checkpoints.draw({folder.name: rows}, chosen.plots))]
+
+
 def spoken(seconds: float) -> str:
     """A duration for people."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
@@ -147,16 +157,9 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         trained = load(chosen.checkpoint, chosen.device)
-        asked = questions(chosen.results, chosen.plots, effort)
+        asked = questions(chosen.results, chosen.plots, file_sha256(trained.path), effort)
         answers = ask_all(asked, trained, effort, results=chosen.results, plots=chosen.plots, again=chosen.again)
-        extras = []
-        if not effort.quick:  # every checkpoint of the run takes as long as all of this
-            print("\nWhat improves when, checkpoint by checkpoint", flush=True)
-            folder = trained.path.parent
-            paths = evaluate_checkpoints.checkpoints_of(folder)
-            rows = list(evaluate_checkpoints.measure_all(paths, chosen.device, chosen.results))
-            print("\n".join(evaluate_checkpoints.table(rows)))
-            extras.append(("What improves when?", evaluate_checkpoints.draw({folder.name: rows}, chosen.plots)))
+        extras = what_improved(trained.path.parent, effort, chosen)
         page = write_report(chosen.results / "report.md", answers, extras)
     except EXPLAINED as error:
         print(f"error: {error}", file=sys.stderr)

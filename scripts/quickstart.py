@@ -29,6 +29,7 @@ import time
 from dataclasses import dataclass
 
 from data.own_files import unseen_kinds
+from pretraining.child_process import run_child
 from pretraining.lock import running_process
 from pretraining.perplexity import band, perplexity
 from pretraining.settings import ROOT, SettingsError, read_settings, recipe
@@ -203,7 +204,7 @@ def do_all(parts: list[Part], python: Path | None) -> Path:
         print(f"\n== {title.capitalize()}: {part.what}", flush=True)
         started = time.monotonic()
         try:
-            code = run(python or sys.executable, ROOT / part.command[0], *part.command[1:])
+            code = run_child(python or sys.executable, ROOT / part.command[0], *part.command[1:])
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"Stopped in {title}; what was done before it stays done") from None
         if code != 0 and not (part.verdict and code == 1):
@@ -219,22 +220,6 @@ def check_disk(part: Part, title: str) -> None:
     if free < part.gigabytes:
         raise QuickstartError(f"{title}, needs {part.gigabytes} GB of disk and {free:.1f} GB are free in {ROOT}. Free "
                               f"some space; the same command goes on: {SAME_COMMAND}")  # fmt: skip
-
-
-def run(*command: str | Path) -> int:
-    """Runs a part and returns its exit code. The terminal is its own; after Ctrl-C it is given the time to save."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # its lines appear at once, also in a file
-    process = subprocess.Popen([*map(str, command)], cwd=ROOT, env=environment)
-    interrupted = False
-    while True:
-        try:
-            code = process.wait()
-            break
-        except KeyboardInterrupt:  # the part got it as well
-            interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
-    return code
 
 
 def print_result(settings: dict, python: Path, seconds: float) -> None:

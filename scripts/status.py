@@ -270,7 +270,16 @@ def is_poor(run: RunFacts | None) -> bool:
 def newest_result(root: Path) -> Path | None:
     """What was evaluated last; the user's first results were another model's."""
     results = [path for path in (root / "evaluation/results").glob("*.json") if path.name != "baseline_v0.json"]
-    return max(results, key=written, default=None)
+    return max(filter(is_answer, results), key=written, default=None)
+
+
+def is_answer(path: Path) -> bool:
+    """Whether a results file answers a question about a model, and not about speed or exports; a damaged one may."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return not isinstance(content, dict) or "question" in content
+    except UNREADABLE:
+        return True
 
 
 def written(path: Path | None) -> float:

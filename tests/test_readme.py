@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from data.corpus import SEPARATOR
+from evaluation.result_files import file_sha256
 from tests.evaluation.conftest import python_source
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,7 +133,7 @@ def place(tmp_path_factory) -> Path:
     for folder in (processed, copy / "data" / "raw" / "code", copy / "data" / "raw" / "books", copy / "logs"):
         folder.mkdir(parents=True)
     (copy / "data" / "raw" / "code" / "own.py").write_text(python_source(1), encoding="utf-8")
-    manifest = {"sources": [], "settings": {}}
+    manifest = {"sources": [], "settings": {}, "corpora": {}}
     sizes = {"n_layers": 1, "n_heads": 2, "hidden_size": 16, "max_seq_len": 64, "dropout": 0.0}
     (copy / "model" / "config" / "gpt_mini_config.json").write_text(json.dumps(sizes), encoding="utf-8")
     for name, seeds in (("mixed_corpus", range(30)), ("code_corpus", range(30)), ("my_corpus", range(40, 50))):
@@ -146,6 +147,7 @@ def place(tmp_path_factory) -> Path:
         (processed / f"{name}.txt").write_text(f"{SEPARATOR}\n".join(texts), encoding="utf-8")
         listed = [{"source": f"s{n % 3}", "path": f"{n}.py", "bytes": len(t.encode())} for n, t in enumerate(texts)]
         manifest[name] = {"documents": listed}
+        manifest["corpora"][name] = {"documents": len(texts), "sha256": file_sha256(processed / f"{name}.txt")}
     (processed / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return copy
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from evaluation.benchmark import SAMPLE_SETTINGS, held_out_loss, model_writer, read_baseline
 from evaluation.benchmarking.before_after_picture import NAME, PAIRS, draw
 from evaluation.figures import one_line
-from evaluation.question import Effort, Question, answer
-from evaluation.result_files import ResultError, file_sha256, load_result, shown_path
+from evaluation.question import Effort, Question, answer, load_answer
+from evaluation.result_files import ResultError, file_sha256, shown_path
 from evaluation.targets import CODE_EVAL, target_lines
 from evaluation.untrained import untrained
 from pretraining.checkpoint import TrainedModel
@@ -40,7 +40,7 @@ def measure(trained: TrainedModel, effort: Effort, results: Path, code_tests: Qu
     """
     baseline = read_baseline()
     code = code_results(trained, effort, results, code_tests)
-    same = Effort(code["about"].get("quick", effort.quick), code["about"].get("seed", effort.seed))
+    same = replace(effort, quick=code["about"]["quick"])
     fresh = untrained(trained, effort.seed)
     fresh_code = code_tests.measure(fresh, replace(same, quick=True)) | {"code_perplexity": held_out_loss(fresh, same)}
     return {
@@ -62,20 +62,12 @@ def code_results(trained: TrainedModel, effort: Effort, results: Path, code_test
     """What code_tests found out about this checkpoint: read where it was kept, else measured now, saying so."""
     path = results / f"{CODE_EVAL}.json"
     try:
-        found = load_result(path)
-        checkpoint = found["about"]["checkpoint"]
-        if checkpoint["sha256"] == file_sha256(trained.path):
-            missing = sorted(NEEDED - found.keys())
-            if not missing:
-                return found
-            reason = f"{shown_path(path)} lacks {', '.join(missing)}"
-        else:
-            reason = f"{shown_path(path)} is about another checkpoint ({checkpoint['path']})"
+        found = load_answer(path, code_tests, file_sha256(trained.path), effort)
+        if missing := sorted(NEEDED - found.keys()):
+            raise ResultError(f"{shown_path(path)} lacks {', '.join(missing)}")
+        return found
     except ResultError as error:
-        reason = str(error)
-    except (KeyError, TypeError):
-        reason = f"{shown_path(path)} does not say which checkpoint it is about"
-    print(f"{reason}; measuring now, as python evaluation/code_tests.py does", flush=True)
+        print(f"{error}; measuring now, as python evaluation/code_tests.py does", flush=True)
     return answer(code_tests, trained, effort, results)
 
 

@@ -30,8 +30,8 @@ CAPTION = (
     "broken tokenizer. Perplexities under different tokenizers do not",
     "compare; bits per byte do, and those of v0 are unknown. untrained: fresh weights of the same config, its tests on "
     "the small sample. n: questions now.",
-    "Thin lines: 95% intervals. Dotted: what one and the same answer to all questions scores. unsure: the goal lies "
-    "within the interval.",
+    "Thin lines: 95% intervals. Dotted: the best simple guess; for functions, judged by form alone, `return <first "
+    "argument>`. unsure: the goal lies within the interval.",
 )
 
 

@@ -14,8 +14,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from evaluation.held_out import Document
-from evaluation.statistics import share_with_interval, wilson_interval
+from evaluation.held_out import Document, Origin
+from evaluation.statistics import gain_of_items, share_of_items
 
 MOST_CHARACTERS = 4096  # before a place; more than any context of this project makes use of
 ITEMS_AT_ONCE = 128
@@ -89,20 +89,20 @@ def right_answers(items: Sequence[Item], score: Scorer, label: str = "items") ->
 def macro_average(items: Sequence[Item], right: np.ndarray, weights: Mapping[str, float] | None = None) -> dict:
     """The mean over kinds of the share that is right, so that a constant guess gets one kind's part and no more.
 
-    `weights` may make some kinds count more. Returns score, n and the 95% Wilson interval, for which n is what a simple
-    sample would need to be as sure: (Σ w)² / Σ w²/n over the kinds (the variance of a weighted mean of shares, each
-    taken to vary alike).
+    `weights` may make some kinds count more. Returns score, n and the 95% interval over packages or files.
     """
-    by_kind: dict[str, list[float]] = defaultdict(list)
-    for item, value in zip(items, right, strict=True):
-        by_kind[item.kind].append(float(value))
-    if not by_kind:
-        return share_with_interval(0, 0)
-    weight = {kind: weights[kind] if weights else 1.0 for kind in by_kind}
-    total = sum(weight.values())
-    score = min(1.0, sum(weight[kind] * float(np.mean(values)) for kind, values in by_kind.items()) / total)
-    worth = total**2 / sum(weight[kind] ** 2 / len(values) for kind, values in by_kind.items())
-    return {"score": score, "n": len(items), "interval": list(wilson_interval(score * worth, worth))}
+    return share_of_items(right, origins(items), item_weights(items, weights))
+
+
+def item_weights(items: Sequence[Item], weights: Mapping[str, float] | None = None) -> np.ndarray:
+    """How much each item counts (items,), so that their weighted mean is the mean over kinds."""
+    sizes = Counter(item.kind for item in items)
+    return np.array([(weights[item.kind] if weights else 1.0) / sizes[item.kind] for item in items])
+
+
+def origins(items: Sequence[Item]) -> list[Origin]:
+    """The package and the file of each item."""
+    return [item.document.origin for item in items]
 
 
 def guessed_right(items: Sequence[Item], guess: Guesser) -> np.ndarray:
@@ -112,15 +112,26 @@ def guessed_right(items: Sequence[Item], guess: Guesser) -> np.ndarray:
     return np.array(hits, dtype=float)
 
 
-def best_guess(
-    items: Sequence[Item], guessers: Mapping[str, Guesser], weights: Mapping[str, float] | None = None
+def beside_guess(
+    items: Sequence[Item],
+    right: np.ndarray,
+    guessers: Mapping[str, Guesser],
+    weights: Mapping[str, float] | None = None,
 ) -> dict:
-    """The best of several guessers that do not read the text, on the same items and averaged in the same way."""
-    scores = {
-        name: macro_average(items, guessed_right(items, guess), weights)["score"] for name, guess in guessers.items()
-    }
+    """`macro_average`, the best of several guessers on the same items, and how much more is right than it guesses.
+
+    That the guesser is chosen on these items flatters it, so `more_than_guess` is rather too small than too large.
+    """
+    parts = item_weights(items, weights)
+    hits = {name: guessed_right(items, guess) for name, guess in guessers.items()}
+    scores = {name: float(np.average(found, weights=parts)) if items else 0.0 for name, found in hits.items()}
     best = max(scores, key=scores.__getitem__)
-    return {"best_constant_guess": scores[best], "guesser": best}
+    return {
+        **macro_average(items, right, weights),
+        "best_constant_guess": scores[best],
+        "guesser": best,
+        "more_than_guess": gain_of_items(right, hits[best], origins(items), parts),
+    }
 
 
 def always(choice: str) -> Guesser:
@@ -130,20 +141,17 @@ def always(choice: str) -> Guesser:
 
 def always_by_fact(items: Sequence[Item], fact: str, weights: Mapping[str, float] | None = None) -> Guesser:
     """The best guesser that takes one choice for each value of a fact, where the kind is the right choice."""
-    sizes = Counter(item.kind for item in items)
     gains: dict[str, Counter] = defaultdict(Counter)  # what a choice adds to the average where the fact has a value
-    for item in items:
-        gains[item.facts[fact]][item.answer] += (weights[item.kind] if weights else 1.0) / sizes[item.kind]
+    for item, weight in zip(items, item_weights(items, weights), strict=True):
+        gains[item.facts[fact]][item.answer] += weight
     taken = {value: gain.most_common(1)[0][0] for value, gain in gains.items()}
     return lambda item: taken[item.facts[fact]]
 
 
 def by_kind(items: Sequence[Item], right: np.ndarray, names: Iterable[str]) -> dict[str, dict]:
     """The share that is right of each kind; kinds of which there is no item are left out."""
-    parts = {
-        name: [bool(value) for item, value in zip(items, right, strict=True) if item.kind == name] for name in names
-    }
-    return {name: share_with_interval(sum(values), len(values)) for name, values in parts.items() if values}
+    parts = {name: [number for number, item in enumerate(items) if item.kind == name] for name in names}
+    return {name: macro_average([items[n] for n in part], right[part]) for name, part in parts.items() if part}
 
 
 def by_fact(items: Sequence[Item], right: np.ndarray, fact: str, names: Iterable[str]) -> dict[str, dict]:

@@ -1,9 +1,9 @@
 """Writing functions: can a model give a held-out function a body that Python accepts?
 
 The model reads what stands in the file up to the end of a function's header (and docstring) and writes until a line
-leaves the function. Its body passes if it compiles, uses no undefined name, and makes use of an argument (so that no
-body that fits every function, such as `pass` or `return None`, ever passes). Whether it does what the function is for
-is not asked: no generated code is run.
+leaves the function. Its body passes if it compiles, uses no undefined name, and makes use of an argument. That is form,
+not sense: no generated code is run, and a program that always writes `return <first argument>` passes nearly always.
+Its score stands beside the model's.
 """
 
 import ast
@@ -13,12 +13,12 @@ import re
 import symtable
 import tokenize
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from evaluation.code_questions.python_code import Code, FunctionNode, argument_nodes
 from evaluation.held_out import Document
-from evaluation.statistics import share_with_interval
+from evaluation.statistics import gain_of_items, share_of_items
 from evaluation.writing import write_texts
 from pretraining.checkpoint import TrainedModel
 from pretraining.sampling import SamplingSettings
@@ -27,7 +27,7 @@ SAMPLING = SamplingSettings(max_new_tokens=128, temperature=0.2, top_k=40, top_p
 LONGEST_BODY = 350  # characters of the real body: hardly ever more tokens than may be written
 LONGEST_HEADER = 400  # characters of header and docstring: the model must see the arguments
 MOST_CHARACTERS = 4096  # of the text before a body that are read at all
-CONSTANT_BODIES = ("pass", "return None", "return self", "raise NotImplementedError")
+GUESSER = "return <first argument>"
 MODULE_ATTRIBUTES = (
     "__file__",
     "__name__",
@@ -50,7 +50,7 @@ class Opening:
     place: int  # where the body begins: behind the colon or the docstring
     end: int  # behind the body's last line
     indentation: int  # of `def`, in spaces
-    arguments: frozenset[str]  # but for self and cls
+    arguments: tuple[str, ...]  # but for self and cls, in the order of the header, *args and **kwargs last
     known_names: frozenset[str]  # defined in the file, or Python's own
 
     @property
@@ -93,7 +93,8 @@ def openings(code: Code) -> Iterator[Opening]:
         return
     known = module_names(code.text) | set(dir(builtins)) | set(MODULE_ATTRIBUTES)
     for function in code.functions:
-        arguments = frozenset(argument.arg for argument in argument_nodes(function.node)) - {"self", "cls"}
+        names = [argument.arg for argument in argument_nodes(function.node)]
+        arguments = tuple(name for name in names if name not in ("self", "cls"))
         has_docstring = ast.get_docstring(function.node, clean=False) is not None
         if reads_any(function.node, arguments):
             start, function_end = code.span(function.node)
@@ -104,7 +105,7 @@ def openings(code: Code) -> Iterator[Opening]:
                 yield Opening(code.document, begin, place, end, start - begin, arguments, known)
 
 
-def reads_any(function: FunctionNode, names: frozenset[str]) -> bool:
+def reads_any(function: FunctionNode, names: Collection[str]) -> bool:
     """Whether a function's body makes use of any of these names."""
     nodes = (node for statement in function.body for node in ast.walk(statement))
     return any(isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names for node in nodes)
@@ -166,9 +167,9 @@ def judge(opening: Opening, body: str, ended: bool) -> Verdict:
     return Verdict(True, True, known, reads_any(function, opening.arguments))
 
 
-def judge_constant(opening: Opening, statement: str) -> Verdict:
-    """Judge a body that is the same for all functions."""
-    return judge(opening, f"\n{' ' * (opening.indentation + 4)}{statement}\n", ended=True)
+def judge_guess(opening: Opening) -> Verdict:
+    """Judge the body that reads nothing but the header: GUESSER."""
+    return judge(opening, f"\n{' ' * (opening.indentation + 4)}return {opening.arguments[0]}\n", ended=True)
 
 
 def write_bodies(trained: TrainedModel, starts: Sequence[Opening], seed: int) -> list[tuple[str, bool]]:
@@ -197,29 +198,26 @@ def write_bodies(trained: TrainedModel, starts: Sequence[Opening], seed: int) ->
 
 
 def measure_functions(trained: TrainedModel, starts: Sequence[Opening], seed: int) -> dict:
-    """How often the model's bodies pass, beside constant bodies and the real ones before the same judge."""
+    """How often the model's bodies pass, beside those of GUESSER and the real ones before the same judge."""
     written = write_bodies(trained, starts, seed)
     verdicts = [judge(start, body, ended) for start, (body, ended) in zip(starts, written, strict=True)]
-    constant = [[judge_constant(start, body).passes for start in starts] for body in CONSTANT_BODIES]
     real = [judge(start, cut_body(start.body + "\nend", start.indentation), True) for start in starts]
-    ended = [verdict for verdict in verdicts if verdict.ended]
-    cut_off = [verdict for verdict in verdicts if not verdict.ended]
-    return _share(verdict.passes for verdict in verdicts) | {
-        "best_constant_guess": max(_share(passed)["score"] for passed in constant),
-        "guesser": "one body for all",
-        "real_bodies": _share(verdict.passes for verdict in real),
-        "of_those_that_ended": {
-            "parses": _share(verdict.parses for verdict in ended),
-            "names_known": _share(verdict.names_known for verdict in ended),
-            "uses_argument": _share(verdict.uses_argument for verdict in ended),
-        },
-        "cut_off": _share(not verdict.ended for verdict in verdicts)
-        | {"parses_so_far": _share(verdict.parses for verdict in cut_off)},
+    passed, guessed = [verdict.passes for verdict in verdicts], [judge_guess(start).passes for start in starts]
+    origins = [start.document.origin for start in starts]
+
+    def share(name: str, found: Sequence[Verdict] = verdicts, ended: bool | None = None) -> dict:
+        """How many of the bodies have a property; `ended` takes those alone that did or did not end."""
+        kept = [number for number, verdict in enumerate(verdicts) if ended in (None, verdict.ended)]
+        return share_of_items([getattr(found[n], name) for n in kept], [origins[n] for n in kept])
+
+    return {
+        **share("passes"),
+        "best_constant_guess": share_of_items(guessed, origins)["score"],
+        "guesser": GUESSER,
+        "more_than_guess": gain_of_items(passed, guessed, origins),
+        "real_bodies": share("passes", real),
+        "of_those_that_ended": {name: share(name, ended=True) for name in ("parses", "names_known", "uses_argument")},
+        "cut_off": share_of_items([not verdict.ended for verdict in verdicts], origins)
+        | {"parses_so_far": share("parses", ended=False)},
         "sampling": {"temperature": SAMPLING.temperature, "top_p": SAMPLING.top_p, "tokens": SAMPLING.max_new_tokens},
     }
-
-
-def _share(values: Iterable[bool]) -> dict:
-    """How many of some values are true, with n and the 95% interval."""
-    values = list(values)
-    return share_with_interval(sum(values), len(values))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from evaluation.code_questions.code_items import range_name, range_names
-from evaluation.code_questions.forced_choice import Item, Scorer, best_guess, macro_average, right_answers
+from evaluation.code_questions.forced_choice import Item, Scorer, beside_guess, right_answers
 from evaluation.code_questions.python_code import Code, Function, NamePlace
 
 MOST_CONTEXT = 500  # characters of a function before the place: about 200 tokens, within every model's context
@@ -87,5 +87,5 @@ def measure_recall(items: list[Item], score: Scorer) -> dict:
         part = [number for number, item in enumerate(items) if item.kind == name]
         if part:
             there = [items[number] for number in part]
-            distances[name] = macro_average(there, right[part]) | best_guess(there, GUESSERS)
-    return macro_average(items, right) | best_guess(items, GUESSERS) | {"distances": distances}
+            distances[name] = beside_guess(there, right[part], GUESSERS)
+    return beside_guess(items, right, GUESSERS) | {"distances": distances}

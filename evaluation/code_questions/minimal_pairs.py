@@ -19,9 +19,8 @@ from evaluation.code_questions.forced_choice import (
     Guesser,
     Item,
     Scorer,
-    best_guess,
+    beside_guess,
     draw_items,
-    macro_average,
     right_answers,
 )
 from evaluation.code_questions.python_code import Code, Function, NamePlace, argument_nodes, walk_code
@@ -150,8 +149,8 @@ def measure_pairs(items: Sequence[Item], score: Scorer, encode_batch: EncodeBatc
         part = [number for number, item in enumerate(items) if item.kind == kind]
         by_change = [replace(items[number], kind=items[number].facts["change"]) for number in part]
         if part:
-            kinds[kind] = macro_average(by_change, right[part]) | best_guess(by_change, guessers)
-    return macro_average(items, right) | best_guess(items, guessers) | {"kinds": kinds}
+            kinds[kind] = beside_guess(by_change, right[part], guessers)
+    return beside_guess(items, right, guessers) | {"kinds": kinds}
 
 
 def length_guessers(items: Sequence[Item], encode_batch: EncodeBatch) -> dict[str, Guesser]:

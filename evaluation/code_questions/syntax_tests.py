@@ -11,7 +11,7 @@ from evaluation.code_questions.forced_choice import (
     Scorer,
     always,
     always_by_fact,
-    best_guess,
+    beside_guess,
     by_fact,
     by_kind,
     guessed_right,
@@ -30,8 +30,7 @@ def measure_brackets(items: Sequence[Item], score: Scorer) -> dict:
     """Which bracket closes: the mean over the three, split by depth and distance."""
     right = right_answers(items, score, "brackets")
     return {
-        **macro_average(items, right),
-        **best_guess(items, {f"always {bracket}": always(bracket) for bracket in CLOSING}),
+        **beside_guess(items, right, {f"always {bracket}": always(bracket) for bracket in CLOSING}),
         "by_bracket": by_kind(items, right, CLOSING),
         "by_depth": by_fact(items, right, "depth", range_names(DEPTHS)),
         "by_distance": by_fact(items, right, "distance", range_names(DISTANCES)),
@@ -47,7 +46,7 @@ def measure_keywords(items: Sequence[Item], score: Scorer, frequencies: Mapping[
     means = []
     for weights in (None, frequencies):
         guesser = {"by place in the line": always_by_fact(items, "place", weights)}
-        means.append(macro_average(items, right, weights) | best_guess(items, guesser, weights))
+        means.append(beside_guess(items, right, guesser, weights))
     equal, often = means
     return {**equal, "as_often_as_in_code": often, "by_keyword": by_kind(items, right, KEYWORDS)}
 
@@ -55,12 +54,11 @@ def measure_keywords(items: Sequence[Item], score: Scorer, frequencies: Mapping[
 def measure_indentation(items: Sequence[Item], score: Scorer) -> dict:
     """Where the next statement begins: the mean over the kinds of step, of which those back carry the information."""
     right = right_answers(items, score, "indentation")
-    guess = best_guess(items, INDENTATION_GUESSERS)
-    guessed = guessed_right(items, INDENTATION_GUESSERS[guess["guesser"]])
+    found = beside_guess(items, right, INDENTATION_GUESSERS)
+    guessed = guessed_right(items, INDENTATION_GUESSERS[found["guesser"]])
     same = guessed_right(items, INDENTATION_GUESSERS["the same as before"])
     return {
-        **macro_average(items, right),
-        **guess,
+        **found,
         "same_guess": macro_average(items, same)["score"],
         "by_step": by_kind(items, right, STEPS),
         "guess_by_step": {step: part["score"] for step, part in by_kind(items, guessed, STEPS).items()},

@@ -19,11 +19,11 @@ from evaluation.costs.token_costs import (
     NGRAM,
     TokenCosts,
     mark_ratios,
-    ratio_of_sums,
     shown_interval,
     shown_ratio,
 )
 from evaluation.figures import REFERENCE, new_figure, save_figure
+from evaluation.statistics import ratio_of_sums
 from pretraining.perplexity import band, perplexity
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from evaluation.costs.token_costs import (
     NGRAM,
     TokenCosts,
     mark_ratios,
-    ratio_of_sums,
     shown_interval,
     shown_ratio,
 )
 from evaluation.figures import OURS, REFERENCE, new_figure, save_figure
+from evaluation.statistics import ratio_of_sums
 
 CLASSES = (
     "keyword",

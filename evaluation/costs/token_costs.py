@@ -16,7 +16,6 @@ from evaluation.costs.ngram import NGram
 from evaluation.figures import OURS, REFERENCE
 from evaluation.held_out import Document
 from evaluation.scoring import score_texts
-from evaluation.statistics import ratio_with_interval
 from pretraining.checkpoint import TrainedModel
 from tokenizer.bpe import Tokenizer
 
@@ -58,12 +57,6 @@ def measure_costs(trained: TrainedModel, ngram: NGram | None, documents: Sequenc
 def token_sizes(tokenizer: Tokenizer) -> np.ndarray:
     """The number of bytes that each token stands for: (vocab,)."""
     return np.array([len(tokenizer.token_bytes(token)) for token in range(tokenizer.vocab_size)])
-
-
-def ratio_of_sums(numerators: np.ndarray, denominators: np.ndarray, units: Sequence[str]) -> dict:
-    """A ratio over documents, such as bits per byte; its interval resamples whole units (packages, books)."""
-    names, numbers = np.unique(list(units), return_inverse=True)
-    return ratio_with_interval(*(np.bincount(numbers, values, len(names)) for values in (numerators, denominators)))
 
 
 def shown_ratio(ratio: dict | None) -> str:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from evaluation.exported.own_reader import OwnReader
 from evaluation.exported.reader import Reader
 from evaluation.held_out import Document
-from evaluation.statistics import ratio_with_interval
+from evaluation.statistics import ratio_of_sums, units_of
 from pretraining.checkpoint import TrainedModel
 
 DOCUMENTS = 40  # of held-out code, of each its beginning
@@ -59,7 +59,8 @@ def rounding_error(trained: TrainedModel, dtype: str, texts: list[list[int]]) ->
 def rounding_cost(theirs: Reader, ours: Reader, documents: list[Document], context_length: int) -> dict:
     """Bits per byte of held-out code with an export, read by its program, and with `ours`, which is not rounded.
 
-    Of DOCUMENTS documents drawn at random the first context is read; the interval of the difference is over documents.
+    Of DOCUMENTS documents drawn at random the first context is read; the interval of the difference is over
+    packages, or over documents where there are too few of these.
     """
     bits: dict[Reader, list[float]] = {theirs: [], ours: []}
     drawn = random.Random(0).sample(documents, min(DOCUMENTS, len(documents)))
@@ -75,7 +76,7 @@ def rounding_cost(theirs: Reader, ours: Reader, documents: list[Document], conte
     return {
         "bits_per_byte": float(sum(bits[theirs]) / sum(sizes)),
         "bits_per_byte_unrounded": float(sum(bits[ours]) / sum(sizes)),
-        "cost": ratio_with_interval(differences, sizes),
+        "cost": ratio_of_sums(differences, sizes, units_of([document.origin for document in drawn])),
         "documents": len(drawn),
         "tokens": count,
         "bytes": sum(sizes),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from tokenize import TokenInfo
 from typing import NamedTuple
 
-from evaluation.held_out import Document
+from evaluation.held_out import Document, Origin, origin_of
 
 LONGEST_CONTEXT = 20_000  # characters in front of a line that are kept
 LAYOUT = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
@@ -52,6 +52,11 @@ class LineItem:
     before: str  # the lines in front of it
     start: str  # the line up to the cut
     rest: str  # what is asked for
+
+    @property
+    def origin(self) -> Origin:
+        """The package and the file."""
+        return origin_of(self.source, self.path)
 
     def whole(self) -> "LineItem":
         """The same line, all of it asked for."""

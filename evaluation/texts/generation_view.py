@@ -39,7 +39,8 @@ def table(values: dict) -> list[str]:
     lines = [
         f"Generation: {sampling['max_new_tokens']} tokens at temperature {sampling['temperature']}, top_k "
         f"{sampling['top_k']}, top_p {sampling['top_p']}.",
-        "Shares in % with their 95% interval. Real: how the text really goes on.",
+        "Shares in % with their 95% interval, over packages and books. Real: how the text",
+        "really goes on.",
         "Exchanged: real code behind the prompt of another function, so not to the point.",
     ]
     for kind, what in KINDS.items():

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from evaluation.held_out import Document
+from evaluation.held_out import Document, Origin, origin_of
 
 LONGEST_PROMPT = 500  # characters: what a context of 256 tokens holds beside 100 tokens of answer
 LEAST_FOLLOWING = 400  # characters of real text behind a prompt, so that there is something to compare with
@@ -25,6 +25,11 @@ class Opening:
     path: str
     prompt: str
     following: str
+
+    @property
+    def origin(self) -> Origin:
+        """The package and the file, or the book and the part."""
+        return origin_of(self.source, self.path)
 
 
 def function_openings(document: Document) -> list[Opening]:

@@ -1,11 +1,13 @@
 """How recipes are shown side by side: a table of where each ended, and a picture of how each came there."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluation.figures import new_figure
-from evaluation.training.recipes import Learned, Point, first_reaching
+from evaluation.training.learned import Learned, Point, first_reaching
+from pretraining.training_curve import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,60 +23,88 @@ class Row:
     runs: list[Learned]
 
     @property
+    def ends(self) -> list[Point]:
+        """Where each run ended."""
+        return [run.points[-1] for run in self.runs]
+
+    @property
     def losses(self) -> list[float]:
-        """The loss at the end of each run."""
-        return [run.points[-1].loss for run in self.runs]
+        """The loss at the end of each run, in nats per token."""
+        return [end.loss for end in self.ends]
 
-    @property
-    def loss(self) -> float:
-        """Their mean, in nats per token."""
-        return statistics.mean(self.losses)
+    def mean(self, quantity: str) -> float:
+        """The mean over the runs of what a Point calls `quantity`, at their ends."""
+        return statistics.mean(getattr(end, quantity) for end in self.ends)
 
-    @property
-    def bits_per_byte(self) -> float:
-        """Mean bits per byte at the end."""
-        return statistics.mean(run.points[-1].bits_per_byte for run in self.runs)
+    def shares(self, reference: "Row") -> list[tuple[float, float]]:
+        """After what shares of its tokens and minutes a run was as good as the reference's of the same seed at its end.
 
-    @property
-    def end(self) -> Point:
-        """Where the first run ended."""
-        return self.runs[0].points[-1]
-
-    def reaching(self, loss: float) -> Point | None:
-        """Where the first run came down to `loss`, if it did."""
-        return first_reaching(self.runs[0].points, loss)
+        One pair for each run that came so far.
+        """
+        pairs = []
+        for run, end in zip(self.runs, reference.ends, strict=True):
+            if point := first_reaching(run.points, end.loss):
+                pairs.append((point.tokens / end.tokens, point.minutes / max(1e-9, end.minutes)))
+        return pairs
 
 
 def table(rows: list[Row]) -> list[str]:
     """Where each recipe ended, and after what share of the first one's tokens and minutes it was as good as that."""
-    reference = rows[0]
-    width = max(len("recipe"), *(len(row.recipe) for row in rows))
-    lines = [
-        f"{'recipe':<{width}}  params  tokens  minutes  loss, held-out code  bits/byte  as good as the first after",
+    cells = [
+        ["recipe", "params", "tokens", "minutes", f"loss, {text_name(rows)}", "bits/byte", "as good as the first after"]
     ]
-    for row in rows:
-        spread = f" ± {(max(row.losses) - min(row.losses)) / 2:.3f}" if len(row.runs) > 1 else ""
-        if row is reference:
-            as_good = "-"
-        elif point := row.reaching(reference.loss):
-            tokens, minutes = point.tokens / reference.end.tokens, point.minutes / max(1e-9, reference.end.minutes)
-            as_good = f"{tokens:.0%} of its tokens, {minutes:.0%} of its time"
-        else:
-            as_good = "not reached"
-        lines.append(
-            f"{row.recipe:<{width}}  {row.runs[0].parameters / 1e6:5.1f}M  {row.end.tokens / 1e6:5.2f}M  "
-            f"{row.end.minutes:7.1f}  {f'{row.loss:.3f}{spread}':>19}  {row.bits_per_byte:9.3f}  {as_good}"
-        )
-    if len(reference.runs) > 1:
-        lines.append(f"± is half the distance between the best and the worst of {len(reference.runs)} seeds.")
+    cells += [
+        [
+            row.recipe,
+            f"{row.runs[0].parameters / 1e6:.1f}M",
+            f"{row.mean('tokens') / 1e6:.2f}M",
+            f"{row.mean('minutes'):.1f}",
+            with_range(row.losses, "{:.3f}"),
+            f"{row.mean('bits_per_byte'):.3f}",
+            "-" if row is rows[0] else _as_good(row, rows[0]),
+        ]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for first, *numbers, last in cells:
+        padded = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
+        lines.append("  ".join([f"{first:<{widths[0]}}", *padded, last]))
+    if len(rows[0].runs) > 1:
+        lines.append(f"Means of {len(rows[0].runs)} seeds; in brackets the lowest and the highest.")
     return lines
 
 
+def text_name(rows: list[Row]) -> str:
+    """What people call the text that all these runs predicted."""
+    key = rows[0].runs[0].held_out
+    return NAMES.get(key, key)
+
+
+def with_range(values: Sequence[float], form: str) -> str:
+    """The mean, and where there are several values the lowest and the highest."""
+    mean, low, high = (form.format(value) for value in (statistics.mean(values), min(values), max(values)))
+    return f"{mean} ({low} to {high})" if len(values) > 1 else mean
+
+
+def _as_good(row: Row, reference: Row) -> str:
+    """When a recipe was as good as the reference at its end."""
+    shares = row.shares(reference)
+    if not shares:
+        return "not reached"
+    tokens, minutes = (with_range(column, "{:.0%}") for column in zip(*shares, strict=True))
+    seeds = f", with {len(shares)} of {len(row.runs)} seeds" if len(shares) < len(row.runs) else ""
+    return f"{tokens} of its tokens, {minutes} of its time{seeds}"
+
+
 def picture(rows: list[Row], budget: str) -> "Figure":
-    """Loss on held-out code over tokens and over minutes; the dashed line is where the first recipe ended."""
-    figure, panels = new_figure(1, 2, size=(12, 5))
+    """Loss on held-out text over tokens and over minutes; the dashed line is where the first recipe ended."""
+    figure, panels = new_figure(1, 2, size=(12, 5.5))
     for axes, key, label in zip(
-        panels, ("tokens", "minutes"), ("million tokens seen", "minutes of training"), strict=True
+        panels,
+        ("tokens", "minutes"),
+        ("million tokens seen", "minutes, with compiling and validations"),
+        strict=True,
     ):
         for number, row in enumerate(rows):
             for run in row.runs:
@@ -83,26 +113,29 @@ def picture(rows: list[Row], budget: str) -> "Figure":
                     places,
                     [point.loss for point in run.points],
                     color=COLORS[number % len(COLORS)],
-                    linewidth=1.6 if run is row.runs[0] else 0.7,
-                    label=f"{row.recipe}: {row.loss:.3f}" if run is row.runs[0] else None,
+                    linewidth=1.6 if len(row.runs) == 1 else 0.9,
+                    label=f"{row.recipe}: {with_range(row.losses, '{:.3f}')}" if run is row.runs[0] else None,
                 )
-        axes.axhline(rows[0].loss, color=COLORS[0], linestyle="--", linewidth=0.8)
+        axes.axhline(rows[0].mean("loss"), color=COLORS[0], linestyle="--", linewidth=0.8)
         axes.set_xlabel(label)
-        ends = [run.points[-1].loss for row in rows for run in row.runs]
+        ends = [loss for row in rows for loss in row.losses]
         axes.set_ylim(min(ends) - 0.1, max(ends) + 1.5)
-    panels[0].set_ylabel("loss on held-out code (nats per token)")
-    panels[0].legend(title=f"after {budget}")
+    panels[0].set_ylabel(f"loss on {text_name(rows)} (nats per token)")
+    names = panels[0].get_legend_handles_labels()
+    figure.legend(*names, title=f"after {budget}", loc="outside lower left")  # inside, long names hide the curves
     figure.suptitle(_finding(rows, budget), fontweight="bold", x=0.01, ha="left")
     return figure
 
 
 def _finding(rows: list[Row], budget: str) -> str:
-    """The title: who is best, and how much sooner it was as good as the first."""
-    best = min(rows, key=lambda row: row.loss)
-    if best is rows[0]:
-        return f"{best.recipe} stays the best after {budget}"
-    point = best.reaching(rows[0].loss)
-    saving = (
-        f" and as good as {rows[0].recipe} with {point.tokens / rows[0].end.tokens:.0%} of its tokens" if point else ""
-    )
-    return f"{best.recipe} is best after {budget}{saving}"
+    """The title: who is best, where every seed says so, and how much sooner it was as good as the first."""
+    best, *others = sorted(rows, key=lambda row: row.mean("loss"))
+    several = others and len(best.runs) > 1
+    if not several or max(best.losses) >= min(loss for row in others for loss in row.losses):
+        return f"Loss on {text_name(rows)} over {budget}"
+    title = f"{best.recipe} is best after {budget}"
+    shares = best.shares(rows[0])
+    if best is rows[0] or len(shares) < len(best.runs):
+        return title
+    tokens = statistics.mean(tokens for tokens, _ in shares)
+    return f"{title} and as good as {rows[0].recipe} with {tokens:.0%} of its tokens"

@@ -1,9 +1,10 @@
 """How fast training is on this machine, as a share of what its matrix products can do, and where the time goes.
 
-Forward and backward are held against the fastest matrix product that was measured in the same run and precision. What
-counts as work is in pretraining/compilation.py (`training_flops`): six operations for each weight of a product and
-token, and causal attention; all the rest of a step is overhead. Weights and tokens are random, which changes no speed.
-scripts/benchmark_speed.py shows it.
+Forward and backward, and the whole step, are held against the fastest matrix product that was measured in the same
+run and precision, by whatever library of PyTorch is fastest. What counts as work is in pretraining/compilation.py
+(`training_flops`): six operations for each weight of a product and token, and causal attention; all the rest of a step,
+the optimizer's products too, is overhead. Weights and tokens are random, which changes no speed; tokens are in memory,
+where training reads them from a file. scripts/benchmark_speed.py shows it.
 """
 
 import gc
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.architecture import products
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from model.export.hugging_face import qwen3_shape
@@ -49,36 +51,41 @@ class Case:
         return self.batch_size * self.block_size
 
 
+@torch.no_grad()
 def product_peak(device: torch.device, precision: torch.dtype) -> dict:
-    """The fastest matrix product: operations per second and its shape (rows, inner, columns)."""
-    best = {"flops": 0.0, "shape": ()}
-    for rows, inner, columns in PRODUCTS if device.type != "cuda" else PRODUCTS_OF_A_GPU:
+    """The fastest matrix product: operations per second, its shape (rows, inner, columns), and what computed it."""
+    best = {"flops": 0.0, "shape": (), "routine": ""}
+    for rows, inner, columns in PRODUCTS if device.type == "cpu" else PRODUCTS_OF_A_GPU:
         a = torch.randn(rows, inner, device=device).to(precision)
-        b = torch.randn(inner, columns, device=device).to(precision)
-        product = torch.empty(rows, columns, device=device, dtype=precision)
-        for _ in range(24):  # some will be undisturbed
-            synchronize(device)
-            start = time.perf_counter()
-            torch.mm(a, b, out=product)
-            synchronize(device)
-            flops = 2 * rows * inner * columns / (time.perf_counter() - start)
-            if flops > best["flops"]:
-                best = {"flops": flops, "shape": (rows, inner, columns)}
+        b = torch.randn(columns, inner, device=device).to(precision)
+        routines: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"PyTorch's own": nn.functional.linear}
+        if products.serves(a, b):
+            routines["oneDNN"] = products.multiply
+        for name, multiply in routines.items():
+            for _ in range(24):  # some will be undisturbed
+                synchronize(device)
+                start = time.perf_counter()
+                multiply(a, b)
+                synchronize(device)
+                flops = 2 * rows * inner * columns / (time.perf_counter() - start)
+                if flops > best["flops"]:
+                    best = {"flops": flops, "shape": (rows, inner, columns), "routine": name}
     return best
 
 
 def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
     """The median of `steps` whole training steps, after one that takes memory and compiles.
 
-    Seconds by phase, tokens per second, the share of `peak` (operations per second) that forward and backward reach,
-    and the share of the optimizer in a step of these tokens and of twice as many.
+    Its seconds by phase, tokens per second, the shares of `peak` (operations per second) that forward and backward, and
+    the whole step, reach, and the share of the optimizer in a step of these tokens and of twice as many.
     """
     gc.collect()  # the model of the case before, and what was compiled for it
     torch.compiler.reset()
     step = TimedStep(case, device)
     first, *timed = [_phases(step) for _ in range(1 + steps)]
-    seconds = {phase: statistics.median(times[phase] for times in timed) for phase in PHASES}
+    seconds = sorted(timed, key=lambda times: sum(times.values()))[steps // 2]
     whole, learning = sum(seconds.values()), seconds["forward"] + seconds["backward"]
+    flops_per_token = training_flops(step.model, case.block_size)
     return {
         "model": case.name,
         "parameters": step.model.parameter_count(),
@@ -90,21 +97,22 @@ def measure(case: Case, device: torch.device, steps: int, peak: float) -> dict:
         "first_step_seconds": sum(first.values()),
         "seconds": seconds,
         "tokens_per_second": case.tokens / whole,
-        "flops_per_token": training_flops(step.model, case.block_size),
-        "share_of_peak": training_flops(step.model, case.block_size) * case.tokens / learning / peak,
+        "flops_per_token": flops_per_token,
+        "share_of_peak": flops_per_token * case.tokens / learning / peak,
+        "share_of_peak_of_the_step": flops_per_token * case.tokens / whole / peak,
         "optimizer_share": seconds["optimizer"] / whole,
         "optimizer_share_of_twice_the_tokens": seconds["optimizer"] / (2 * whole - seconds["optimizer"]),
     }
 
 
 class TimedStep:
-    """One optimizer step as pretraining/run.py takes it, on random tokens."""
+    """One optimizer step as pretraining/run.py takes it, on random tokens: on `parts` batches of the case."""
 
-    def __init__(self, case: Case, device: torch.device) -> None:
+    def __init__(self, case: Case, device: torch.device, parts: int = 1) -> None:
         if device.type == "cpu":
             keep_freed_memory()
         torch.manual_seed(0)
-        self.case, self.device, self.taken = case, device, 0
+        self.case, self.device, self.parts, self.taken = case, device, parts, 0
         self.model = GPT(case.config).to(device).train()
         self.loss_of = torch.compile(self.model.loss) if case.compiled else self.model.loss
         self.optimizers = build_optimizers(self.model, case.optimizer, 0.1, case.precision)
@@ -113,14 +121,8 @@ class TimedStep:
 
     def take(self, lap: Callable[[str], None] = lambda phase: None) -> None:
         """Take a step; calls `lap` with the name of each phase behind it."""
-        inputs, targets = self.windows.batch(self.taken * self.case.batch_size, self.case.batch_size)
-        inputs, targets = inputs.to(self.device), targets.to(self.device)
-        lap("data")
-        with autocast(self.device, self.case.precision):
-            loss = self.loss_of(inputs, targets)
-        lap("forward")
-        loss.backward()
-        lap("backward")
+        for part in range(self.parts):
+            self._learn(self.taken * self.parts + part, lap)
         set_learning_rate(self.optimizers, 1e-4)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         lap("rest")
@@ -131,6 +133,17 @@ class TimedStep:
             optimizer.zero_grad(set_to_none=True)
         lap("rest")
         self.taken += 1
+
+    def _learn(self, batch: int, lap: Callable[[str], None]) -> None:
+        """Add a batch's share of the gradients to what is there."""
+        inputs, targets = self.windows.batch(batch * self.case.batch_size, self.case.batch_size)
+        inputs, targets = inputs.to(self.device), targets.to(self.device)
+        lap("data")
+        with autocast(self.device, self.case.precision):
+            loss = self.loss_of(inputs, targets) / self.parts
+        lap("forward")
+        loss.backward()
+        lap("backward")
 
 
 def _phases(step: TimedStep) -> dict[str, float]:

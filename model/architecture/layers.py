@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.architecture import products
 from model.architecture.config import ModelConfig
 from model.architecture.rotary import apply_rotary
 
@@ -21,23 +22,14 @@ class RMSNorm(nn.RMSNorm):
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
-# On a CPU, PyTorch multiplies float32 matrices with Intel's MKL, which on AMD takes twice as long as the oneDNN that is
-# in every x86 build too. oneDNN's product has no gradient.
-HAS_BOTH_LIBRARIES = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-
-
 class Linear(nn.Linear):
-    """`x @ weight.T`; where no gradient is asked for, a CPU does it the faster way."""
+    """`x @ weight.T`."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        single = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
-        plain = not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
-        if single and plain and HAS_BOTH_LIBRARIES:
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
-        return F.linear(x, self.weight)
+        return products.multiply(x, self.weight) if products.serves(x, self.weight) else F.linear(x, self.weight)
 
 
 class KeyValueCache:

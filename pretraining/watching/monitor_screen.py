@@ -260,12 +260,12 @@ def _chart(facts: RunFacts, width: int, height: int, look: Look) -> list[Line]:
     curves = [
         Series(curve.points, mark, curve.key) for curve, mark in zip(facts.held_out, look.marks * 9, strict=False)
     ]
-    series = [Series(points, look.training_mark, "reference", line_only=True) for points in facts.band] + series
     series += reversed(curves)  # the one that decides on top
-    lines = draw_chart(series, width, height - 1, look.characters, x_name="step", right_ticks=round_perplexities)
+    began = max((one.points[0][1] for one in series if one.points), default=0.0)
+    band = [Series(points, look.training_mark, "reference", line_only=True) for points in facts.band]
+    lines = draw_chart(band + series, width, height - 1, look.characters, x_name="step", right_ticks=round_perplexities)
     if not lines:
         return [[("The first losses will be here soon."[:width], "dim")]] if not facts.training else []
-    began = max(one.points[0][1] for one in series if one.points)
     left, right = f"loss (nats per token), at first {_loss(began)}", "perplexity"
     if len(left + right) >= width:
         left = "loss"

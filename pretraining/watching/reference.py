@@ -12,15 +12,13 @@ from pathlib import Path
 
 REFERENCES = Path(__file__).with_name("reference_runs.json")
 DECIDING = "heldout_code"  # the text that the reference runs were looked at on
-# Nats per token beyond what the seeds span. Within a run, the length that the schedule was made for matters that much.
+# Nats per token beyond what the seeds span. A schedule made for a little more or less matters that much.
 TOLERANCE = 0.15
 BEYOND = 1.1  # times the tokens of the reference runs, up to which a run is held against their end
+HIGH_RATE = 0.5  # nats per token, a generous guess: what a rate may cost that comes down later than the reference's
 SUSPICIOUS = 0.6  # nats per token below the band: no recipe is that much better at equal tokens
-# What of the settings changes how much is learnt from a token.
-LEARNING = (
-    "batch_size block_size gradient_accumulation learning_rate optimizer schedule warmup_steps weight_decay grad_clip "
-    "dropout init_from"
-).split()
+# What of the settings changes how much is learnt from a token, beside what `learning` adds to it.
+LEARNING = "block_size learning_rate optimizer schedule warmup_steps weight_decay grad_clip".split()
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,8 @@ class Reference:
     preset: str
     parameters: int
     corpus_tokens: int
-    settings: dict  # those of LEARNING
+    tokenizer: str  # its sha256: losses per token compare with no other's
+    settings: dict  # as `learning` tells them
     seeds: int
     tokens: list[float]
     lowest: list[float]  # nats per token on held-out code
@@ -56,17 +55,38 @@ def read_references(path: Path = REFERENCES) -> list[Reference]:
         return []
 
 
-def reference_for(parameters: int, references: list[Reference]) -> Reference | None:
-    """The reference of a model of this size."""
-    return next((reference for reference in references if reference.parameters == parameters), None)
+def learning(run: dict) -> dict:
+    """What decides how much a run learns from a token, by name, from the "run" of its log."""
+    settings = run["settings"]
+    model = {key: value for key, value in run["model"].items() if key != "max_seq_len"}  # block_size is what it reads
+    return {
+        **{key: settings[key] for key in LEARNING},
+        "windows_per_step": settings["batch_size"] * settings["gradient_accumulation"],
+        "corpus_file": Path(settings["corpus_file"]).name,
+        **model,
+    }
+
+
+def differences(run: dict, reference: Reference) -> dict[str, tuple[object, object]]:
+    """The names of `learning` in which a run differs from the reference: (here, there)."""
+    there = reference.settings
+    return {key: (value, there.get(key)) for key, value in learning(run).items() if value != there.get(key)}
+
+
+def reference_for(run: dict, references: list[Reference]) -> Reference | None:
+    """The reference of a model of this size that reads the same tokens; none for one that had learnt before."""
+    if run["settings"].get("init_from"):
+        return None
+    wanted = run["parameters"], run.get("tokenizer")
+    return next((one for one in references if (one.parameters, one.tokenizer) == wanted), None)
 
 
 def compared_with(log: dict, references: list[Reference]) -> Reference | None:
-    """The reference that the run of this log can be held against: of its size, and looked at on the same text."""
+    """The reference that the run of this log can be held against, looked at on the same text; None without one."""
     checked = log["validation"]
-    if not checked or next(key for key in checked[-1] if key != "step") != DECIDING:
+    if not checked or next((key for key in checked[-1] if key != "step"), None) != DECIDING:
         return None
-    return reference_for(log["run"]["parameters"], references)
+    return reference_for(log["run"], references)
 
 
 def band_of(log: dict, references: list[Reference]) -> list[list[tuple[int, float]]]:
@@ -83,7 +103,8 @@ def band_of(log: dict, references: list[Reference]) -> list[list[tuple[int, floa
 def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | None:
     """Whether the run of this log moves in the band of its reference, and lines that say so or name likely causes.
 
-    None where there is nothing to compare: no reference of this size, another text that decides, no validation yet.
+    None where there is nothing to compare: no reference of this size and tokenizer, another text that decides, no
+    validation yet.
     """
     reference = compared_with(log, references)
     if reference is None:
@@ -98,8 +119,8 @@ def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | No
     low, high = band
     when = "their end" if ended else "this point"
     runs = f"{reference.seeds} reference runs of preset {reference.preset}: {low:.3f} to {high:.3f} at {when}"
-    if loss > high + TOLERANCE:
-        return False, [f"{loss - high:.2f} above the {runs}", *causes(run, reference)]
+    if loss > high:
+        return judge_above(loss - high, runs, run, reference)
     if loss < low - SUSPICIOUS:
         return False, [
             f"{low - loss:.2f} below the {runs}",
@@ -107,20 +128,29 @@ def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | No
         ]
     if loss < low:
         return True, [f"{low - loss:.2f} better than {runs}"]
-    if loss > high:
-        return True, [f"{loss - high:.2f} above {runs}: usual"]
     return True, [f"in the band of {runs}"]
+
+
+def judge_above(excess: float, runs: str, run: dict, reference: Reference) -> tuple[bool, list[str]]:
+    """The same for a run that is `excess` nats per token above the band of these `runs`."""
+    if excess <= TOLERANCE:
+        return True, [f"{excess:.2f} above {runs}: usual"]
+    above, planned, last = f"{excess:.2f} above the {runs}", planned_tokens(run), reference.tokens[-1]
+    if excess <= HIGH_RATE and planned > BEYOND * last:
+        longer = f"{planned / 1e6:,.2f}M tokens, theirs had {last / 1e6:,.2f}M"
+        return True, [above, f"usual in a longer run ({longer}): its learning rate comes down later"]
+    return False, [above, *causes(run, reference)]
+
+
+def planned_tokens(run: dict) -> int:
+    """How many tokens the whole run is to see; 0 as long as a time limit has not been turned into steps."""
+    return (run["last_step"] or 0) * run["tokens_per_step"]
 
 
 def causes(run: dict, reference: Reference) -> list[str]:
     """Why a run may learn less than its reference, the likeliest first: what was changed, or what else there is."""
-    settings = run["settings"]
-    changed = [
-        f"{key} is {settings.get(key)} (there {reference.settings.get(key)})"
-        for key in LEARNING
-        if settings.get(key) != reference.settings.get(key)
-    ]
-    corpus_tokens = run.get("corpus_tokens", reference.corpus_tokens)  # which logs of earlier versions do not tell
+    changed = [f"{key} is {here} (there {there})" for key, (here, there) in differences(run, reference).items()]
+    corpus_tokens = run["corpus_tokens"]
     if abs(corpus_tokens - reference.corpus_tokens) > 0.02 * reference.corpus_tokens:
         changed.append(f"the corpus has {corpus_tokens:,} tokens (there {reference.corpus_tokens:,})")
     if changed:

@@ -2,11 +2,13 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
+from evaluation.result_files import file_sha256
 from model.architecture.config import ModelConfig
 from model.architecture.model import GPT
 from pretraining import dataset
@@ -35,6 +37,16 @@ def python_source(seed: int, functions: int = 6) -> str:
             "",
         ]
     return "\n".join(lines) + "\n"
+
+
+def hold_out(folder: Path, name: str, documents: Sequence[tuple[str, str, str]]) -> None:
+    """Write a held-out set of documents (source, path, text), and what the manifest says of it."""
+    corpus, manifest_path = folder / f"{name}.txt", folder / "manifest.json"
+    corpus.write_text("<|endoftext|>\n".join(text for *_, text in documents), encoding="utf-8")
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8")) if manifest_path.is_file() else {"corpora": {}}
+    manifest["corpora"][name] = {"sha256": file_sha256(corpus)}
+    manifest[name] = {"documents": [{"source": source, "path": path} for source, path, _ in documents]}
+    manifest_path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +88,7 @@ def processed(tmp_path, monkeypatch) -> Path:
         for n in range(4)
     ]
     book = [("a book", f"book.txt#{n}", "Once upon a time in Toronto there was a small house.\n" * 20) for n in (1, 2)]
-    manifest = {}
-    for name, documents in (("heldout_code", code), ("heldout_books", book)):
-        (folder / f"{name}.txt").write_text("<|endoftext|>\n".join(text for *_, text in documents), encoding="utf-8")
-        listed = [{"source": source, "path": path, "bytes": len(text.encode())} for source, path, text in documents]
-        manifest[name] = {"documents": listed}
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    hold_out(folder, "heldout_code", code)
+    hold_out(folder, "heldout_books", book)
     monkeypatch.setattr(dataset, "PROCESSED", folder)
     return folder

@@ -67,3 +67,10 @@ def test_a_model_is_asked_and_the_answer_drawn(trained, tmp_path, monkeypatch):
     values = script.measure(trained, script.Effort(quick=True))
     assert values["tasks"]["n"] == values["ladder"]["parses"]["n"] == 3
     assert [path.name for path in script.draw(values, tmp_path)] == ["code_generation.png"]
+
+
+def test_answers_to_other_choices_are_told_apart():
+    """The full evaluation asks with `rerank`: an answer without it, or from outside of the sandbox, is not its own."""
+    others = [script.question(), script.question(rerank=True, allow_unsandboxed=True)]
+    assert all(other.choices != script.QUESTION.choices for other in others)
+    assert script.question(rerank=True).choices == script.QUESTION.choices

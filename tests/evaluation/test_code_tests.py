@@ -1,6 +1,7 @@
 """The tests of Python: no untrained model beats a guesser, an oracle gets everything, results keep their form."""
 
 import json
+import math
 import random
 from functools import partial
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from evaluation import code_tests
+from evaluation.code_questions import code_figures
 from evaluation.code_questions.forced_choice import always_by_fact, draw_items
 from evaluation.code_questions.identifier_recall import measure_recall
 from evaluation.code_questions.minimal_pairs import draw_pairs, measure_pairs
@@ -17,9 +19,8 @@ from evaluation.held_out import Document, HeldOutError
 from evaluation.question import Effort
 from evaluation.result_files import load_result
 from evaluation.scoring import continuation_log_probabilities, indentation_log_probabilities, score_texts
-from evaluation.statistics import wilson_interval
 from evaluation.untrained import untrained
-from tests.evaluation.conftest import python_source
+from tests.evaluation.conftest import hold_out, python_source
 
 # The plotting script of the project's first README, word for word.
 README_SNIPPET = """\
@@ -151,10 +152,8 @@ def test_no_untrained_model_beats_the_best_guesser_beyond_luck(tests, name, trai
     items, measure, score = tests[name]
     for seed in range(4):
         got = measure(items, partial(score, untrained(trained, seed)))
-        low = wilson_interval(got["score"] * got["n"], got["n"], confidence=0.999).low
-        assert low <= got["best_constant_guess"], (
-            f"seed {seed}: {got['score']:.3f}, guess {got['best_constant_guess']:.3f}"
-        )
+        luck = 3.3 * math.sqrt(got["score"] * (1 - got["score"]) / got["n"])  # 1 in 1000 has more
+        assert got["score"] - luck <= got["best_constant_guess"], f"seed {seed}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -225,10 +224,14 @@ def test_a_command_measures_keeps_shows_and_draws_and_the_readme_script_runs_on_
     assert main(["--checkpoint", str(trained.path), "--device", "cpu", "--quick", *places]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in printed if "/" not in line) <= 80
+    assert "a program that always writes `return <first argument>` passes 100%" in " ".join(" ".join(printed).split())
     kept = load_result(folder / "results" / "code_eval.json")
     for test in code_tests.ROWS:
         assert 0 <= kept[test]["interval"][0] <= kept[test]["score"] <= kept[test]["interval"][1] <= 1, test
         assert kept[test]["n"] > 0 and 0 <= kept[test]["best_constant_guess"] <= 1
+        low, high = kept[test]["more_than_guess"]["interval"]
+        gain = kept[test]["score"] - kept[test]["best_constant_guess"]
+        assert kept[test]["more_than_guess"]["score"] == pytest.approx(gain) and low <= gain <= high
     assert kept["held_out"]["sources"] == ["alpha", "beta", "gamma"] and kept["held_out"]["files"] == 12
     assert {path.name for path in (folder / "plots").iterdir()} == {"code_tests.png", "code_details.png"}
     baseline = {"perplexity": 247.96, "bracket_test": 0, "repeat_test": 0, "alphabet_test": 0, "sentence_test": 0}
@@ -241,9 +244,7 @@ def test_a_command_measures_keeps_shows_and_draws_and_the_readme_script_runs_on_
 
 def test_code_that_offers_nothing_to_ask_gives_scores_of_nothing_and_not_an_error(trained, processed, tmp_path):
     """As a single small file of one's own does."""
-    (processed / "heldout_code.txt").write_text("x = 1\n")
-    listed = [{"source": "own", "path": "x.py", "bytes": 6}]
-    (processed / "manifest.json").write_text(json.dumps({"heldout_code": {"documents": listed}}))
+    hold_out(processed, "heldout_code", [("own", "x.py", "x = 1\n")])
     values = QUESTION.measure(trained, Effort())
     for test in code_tests.ROWS:
         assert (values[test]["n"], values[test]["interval"]) == (0, [0.0, 1.0]), test
@@ -251,10 +252,19 @@ def test_code_that_offers_nothing_to_ask_gives_scores_of_nothing_and_not_an_erro
     assert QUESTION.table(values) and len(QUESTION.draw(values, tmp_path)) == 2
 
 
-def test_a_single_file_that_is_larger_than_the_sample_is_taken_all_the_same():
-    documents = [Document("own", "large.py", "x = 1\n" * 20_000), Document("own", "larger.py", "x = 1\n" * 30_000)]
-    assert code_tests.sample(documents, 50_000, 0) == documents[:1]
-    assert code_tests.sample(documents, None, 0) == documents
+def test_the_picture_counts_what_is_better_than_the_guess_item_by_item(trained, processed, tmp_path, monkeypatch):
+    """An interval that lies above the guess is not enough: the guess is a score on the same items."""
+    titles = []
+    monkeypatch.setattr(
+        code_figures, "save_figure", lambda figure, path: titles.append(figure.axes[0].get_title("left"))
+    )
+    values = QUESTION.measure(trained, Effort(quick=True))
+    for number, name in enumerate(code_figures.TESTS):
+        low = 0.05 if number < 2 else -0.05
+        values[name] |= {"score": 0.9, "interval": [0.8, 0.95], "best_constant_guess": 0.5}
+        values[name]["more_than_guess"] = {"score": 0.4, "interval": [low, 0.6]}
+    code_figures.draw_scores(values, tmp_path / "code_tests.png")
+    assert titles == ["Unseen code: clearly better than guessing in 2 of 6 tests"]
 
 
 def test_equal_efforts_ask_the_same(trained, processed):

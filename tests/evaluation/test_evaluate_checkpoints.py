@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from evaluation import evaluate_checkpoints
-from evaluation.evaluate_checkpoints import SCORES, checkpoints_of, main
+from evaluation.evaluate_checkpoints import SCORES, checkpoints_of, main, named_runs
 from evaluation.question import Question
 from pretraining.checkpoint import CheckpointError, save_checkpoint
+from tests.evaluation.conftest import hold_out, python_source
 
 
 @pytest.fixture
@@ -59,6 +60,26 @@ def test_all_are_measured_once_and_the_best_is_named(run_folder, asked, processe
     shutil.copy(run_folder / "step_000100.pt", run_folder / "step_000400.pt")  # another name, the same file
     assert main(arguments) == 0
     assert asked == [100, 200, 300], "what was measured is not measured again"
+
+
+def test_rows_of_other_held_out_texts_are_measured_again(run_folder, asked, processed, tmp_path):
+    """Else old and new checkpoints would be ranked by what they were asked."""
+    arguments = [str(run_folder), "--device", "cpu", "--results", str(tmp_path), "--plots", str(tmp_path)]
+    assert main(arguments) == 0
+    hold_out(processed, "heldout_code", [("own", "x.py", python_source(3))])
+    assert main(arguments) == 0
+    assert asked == [100, 200, 300] * 2
+
+
+def test_runs_in_folders_of_the_same_name_stay_apart(run_folder, asked, processed, tmp_path, capsys):
+    other = tmp_path / "elsewhere" / "run"
+    shutil.copytree(run_folder, other)
+    (other / "step_000200.pt").unlink()
+    places = ["--device", "cpu", "--results", str(tmp_path), "--plots", str(tmp_path)]
+    assert main([str(run_folder), str(other), str(other), *places]) == 0
+    headings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("/")]
+    assert headings == [str(run_folder), str(other)]
+    assert list(named_runs([run_folder, tmp_path / "archive"])) == ["run", "archive"]
 
 
 def test_a_folder_without_checkpoints_is_one_line(tmp_path, capsys):

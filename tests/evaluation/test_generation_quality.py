@@ -19,14 +19,15 @@ from evaluation.generation_quality import (
     signs_of,
     write,
 )
-from evaluation.held_out import read_held_out
+from evaluation.held_out import origin_of, read_held_out
 from evaluation.question import Effort
 from evaluation.result_files import load_result
 from evaluation.texts.generation_view import draw, table
 from evaluation.texts.openings import draw_openings, function_openings
 from pretraining.generate import SETTINGS
-from tests.evaluation.conftest import python_source
+from tests.evaluation.conftest import hold_out, python_source
 
+FILES = [origin_of("package", f"{number}.py") for number in range(10)]
 SENTENCE = "Once upon a time there was a small house by the river, and nobody lived in it. "
 
 
@@ -48,16 +49,16 @@ def openings(processed):
 
 def test_distinct_n_grams_are_counted_within_each_text():
     """By hand: "a b a b" has 2 words of 4 and 2 pairs of 3; "(x)" has 3 of 3 and 2 of 2."""
-    assert distinct(["a b a b"], 1)["value"] == 2 / 4
-    assert distinct(["a b a b"], 2)["value"] == 2 / 3
-    assert distinct(["a b a b", "(x)"], 1)["value"] == 5 / 7
-    assert distinct(["a b a b", "a b a b"], 2)["value"] == 2 / 3, "more texts of a kind change nothing"
-    assert distinct(["a b c d e"], 4) == {"value": 1.0, "interval": None}
-    assert distinct(["a b"], 4)["value"] is None
+    assert distinct(["a b a b"], 1, FILES[:1])["value"] == 2 / 4
+    assert distinct(["a b a b"], 2, FILES[:1])["value"] == 2 / 3
+    assert distinct(["a b a b", "(x)"], 1, FILES[:2])["value"] == 5 / 7
+    assert distinct(["a b a b", "a b a b"], 2, FILES[:2])["value"] == 2 / 3, "more texts of a kind change nothing"
+    assert distinct(["a b c d e"], 4, FILES[:1]) == {"value": 1.0, "interval": None}
+    assert distinct(["a b"], 4, FILES[:1])["value"] is None
     dice = random.Random(0)
     texts = [" ".join(dice.choices("abc", k=40)) for _ in range(10)]
-    low, high = distinct(texts, 2)["interval"]
-    assert low < distinct(texts, 2)["value"] < high
+    low, high = distinct(texts, 2, FILES)["interval"]
+    assert low < distinct(texts, 2, FILES)["value"] < high
 
 
 def judged(text, prompt="def area(radius):", is_code=True):
@@ -69,7 +70,9 @@ def test_loops_broken_syntax_and_lost_names_lower_their_shares():
     loop = judged("\n    radius = radius + 1" * 12)
     broken = judged("\n    return (radius]\n    return 1\n")
     astray = judged("\n    import os\n    return os.path\n")
-    shares = {name: share_of_sign([good, loop, broken, astray], name) for name in ("repetition", "syntax", "names")}
+    shares = {
+        name: share_of_sign([good, loop, broken, astray], name, FILES[:4]) for name in ("repetition", "syntax", "names")
+    }
     assert {name: share["score"] for name, share in shares.items()} == {
         "repetition": 0.75,
         "syntax": 0.75,
@@ -79,8 +82,8 @@ def test_loops_broken_syntax_and_lost_names_lower_their_shares():
 
 
 def test_a_text_of_hardly_a_word_has_no_good_sign():
-    assert share_of_sign([judged("")], "syntax") == share_of_sign([judged("")], "text")
-    assert share_of_sign([judged("")], "words")["score"] == 0
+    assert share_of_sign([judged("")], "syntax", FILES[:1]) == share_of_sign([judged("")], "text", FILES[:1])
+    assert share_of_sign([judged("")], "words", FILES[:1])["score"] == 0
 
 
 def test_prose_that_slips_into_code_is_noticed():
@@ -133,7 +136,7 @@ def test_without_a_training_corpus_copying_is_left_out_and_said_so(trained, proc
 
 
 def test_held_out_code_without_a_function_is_one_line(trained, processed, capsys):
-    (processed / "heldout_code.txt").write_text("<|endoftext|>\n".join(["x = 1\n"] * 12), encoding="utf-8")
+    hold_out(processed, "heldout_code", [("package", f"{n}.py", "x = 1\n") for n in range(12)])
     assert generation_quality.main(["--checkpoint", str(trained.path), "--device", "cpu", "--quick"]) == 2
     assert "among the functions of held-out code none can be a prompt" in capsys.readouterr().err
 

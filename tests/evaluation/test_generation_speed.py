@@ -29,7 +29,7 @@ def trained(monkeypatch, tmp_path) -> TrainedModel:
 
 
 def test_every_way_of_writing_is_timed(monkeypatch):
-    monkeypatch.setattr(script, "_peers", lambda model, folder: {("a peer", "F32", 1): lambda: (0.5, 2.0)})
+    monkeypatch.setattr(script, "_peers", lambda model, folder: {("a peer", "F32", 1): lambda: (0.5, 2.5)})
     monkeypatch.setattr(script, "NEW_TOKENS", 5)
     rows = measure(TINY, rounds=1)
     ways = [(row["program"], row["weights"], row["rows"]) for row in rows]
@@ -70,8 +70,28 @@ def test_the_command_keeps_what_it_prints(trained, monkeypatch, tmp_path, capsys
     save_checkpoint(values | {"tokenizer": trained.tokenizer.to_json(), "context_length": 16}, trained.path)
     output = tmp_path / "speed.json"
     assert script.main(["--checkpoint", str(trained.path), "--output", str(output)]) == 0
-    assert json.loads(output.read_text())["speed"] == [row]
+    kept = json.loads(output.read_text())
+    assert kept["speed"] == [row] and kept["loss_of"]["checkpoint"]["step"] == 3
+    assert kept["about"]["config"] == "model/config/gpt_tiny_config.json"
     assert "999" in capsys.readouterr().out
+
+
+def test_files_are_taken_from_the_whole_set(trained, monkeypatch):
+    """It is sorted by package, and packages are not alike."""
+    read = []
+    encode = trained.tokenizer.encode
+    documents = [Document("a", f"{number}.py", f"x{number:03d} = 1\n" * 20) for number in range(100)]
+    monkeypatch.setattr(script, "read_held_out", lambda name: documents)
+    monkeypatch.setattr(script, "WEIGHTS", ("float32",))
+    monkeypatch.setattr(
+        script.FastModel,
+        "next_scores",
+        lambda self, tokens, cache: read.append(tokens) or torch.zeros(len(tokens), 8192),
+    )
+    loss_of_weights(trained)
+    first = [encode(document.text)[:14] for document in documents]
+    texts = [list(text) for text in zip(*read[1:], strict=True)]
+    assert len(texts) == 64 and texts[0] == first[0] and texts[-1] in first[98:]
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path, capsys):

@@ -15,7 +15,7 @@ from evaluation.held_out import HeldOutError, read_held_out
 from evaluation.language_modelling import beginning, draw, main, measure, sample_books, table
 from evaluation.question import Effort
 from evaluation.result_files import load_result
-from tests.evaluation.conftest import PACKAGES, python_source
+from tests.evaluation.conftest import PACKAGES, hold_out, python_source
 from tests.evaluation.test_scoring import slow_nats
 
 FULL = Effort()
@@ -72,10 +72,9 @@ def test_a_package_is_one_stream_to_a_compressor(trained, processed):
 
 
 def test_places_in_the_document_compare_the_same_long_documents(trained, processed):
-    corpus = processed / "heldout_code.txt"
-    texts = corpus.read_text(encoding="utf-8").split("<|endoftext|>\n")
-    texts[0] = python_source(1, functions=60)
-    corpus.write_text("<|endoftext|>\n".join(texts), encoding="utf-8")
+    texts = [(document.source, document.path, document.text) for document in read_held_out("heldout_code")]
+    texts[0] = ("alpha", "long.py", python_source(1, functions=60))
+    hold_out(processed, "heldout_code", texts)
     (scored,) = token_costs.measure_costs(trained, None, read_held_out("heldout_code")[:1])
     assert len(scored.sizes) > 2048
     positions = measure(trained, FULL)["sets"]["heldout_code"]["positions"]

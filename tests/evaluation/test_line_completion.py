@@ -12,6 +12,7 @@ from evaluation.lines.line_guessers import guess_best_constant, guess_longest_ma
 from evaluation.lines.line_items import LineItem, draw_items
 from evaluation.question import Effort
 from evaluation.result_files import load_result
+from tests.evaluation.conftest import hold_out
 
 
 def item(before, start, rest, kind="call"):
@@ -47,6 +48,20 @@ def test_no_constant_answer_beats_the_best_constant(items):
         assert score(items, [answer] * len(items))["exact_match"]["score"] <= column["exact_match"]["score"]
     for answer, measured in zip(column["answers"], ("exact_match", "edit_similarity"), strict=True):
         assert score(items, [answer] * len(items))[measured] == column[measured]
+
+
+def test_lines_of_one_package_are_no_trials_of_their_own():
+    """Seven packages that differ say less than 700 lines would: the interval is that of seven numbers."""
+    items, answers = [], []
+    for package in range(7):
+        for number in range(100):
+            items.append(LineItem(f"package {package}", f"{number}.py", 1, "call", "", "", "x"))
+            answers.append("x" if number < 10 * (package + 1) else "")
+    found = score(items, answers)
+    for share in found.values():
+        low, high = share["interval"]
+        assert share["score"] == pytest.approx(0.4) and 0.3 < high - low < 0.45
+    assert found["exact_match"]["n"] == 700
 
 
 def test_copying_finds_the_longest_match_and_the_newest_line_alike():
@@ -124,10 +139,9 @@ def test_the_script_keeps_its_answer_and_says_in_one_line_what_is_missing(traine
     arguments = ["--checkpoint", str(trained.path), "--quick", *places]
     assert line_completion.main(arguments) == 0
     assert load_result(tmp_path / "r" / "line_completion.json")["question"] == line_completion.QUESTION.asks
-    corpus = processed / "heldout_code.txt"
-    corpus.write_text("<|endoftext|>\n".join(["# nothing\n"] * 12), encoding="utf-8")
+    hold_out(processed, "heldout_code", [("package", f"{n}.py", "# nothing\n") for n in range(12)])
     assert line_completion.main(arguments) == 2
-    corpus.unlink()
+    (processed / "heldout_code.txt").unlink()
     assert line_completion.main(arguments) == 2
     nothing, missing = capsys.readouterr().err.splitlines()
     assert "no line of Python" in nothing and "there is no held-out set" in missing

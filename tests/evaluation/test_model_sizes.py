@@ -51,7 +51,7 @@ def test_a_config_is_measured_with_the_recipe_that_trains_it():
 def test_training_memory_is_counted_from_the_real_tensors(optimizer):
     config = ModelConfig(**TINY, vocab_size=512)
     model = GPT(config)
-    recipe = PRESETS["default"] | {"batch_size": 2, "block_size": 128, "optimizer": optimizer}
+    recipe = PRESETS["default"] | {"batch_size": 2, "block_size": 64, "optimizer": optimizer}
     measured = model_sizes.measure_training(config, recipe, CPU)
     assert measured["weights"] == measured["gradients"] == 4 * model.parameter_count()
     parts = model_sizes.parameters_by_part(model)
@@ -59,9 +59,42 @@ def test_training_memory_is_counted_from_the_real_tensors(optimizer):
     averages = 8 * (model.parameter_count() - matrices) + (4 if optimizer == "muon" else 8) * matrices
     step_counters = 4 * len(list(model.parameters()))
     assert averages < measured["optimizer"] <= averages + step_counters
-    assert (measured["batch_size"], measured["block_size"]) == (2, 64), "no longer than the model can read"
     assert measured["tokens_per_second"] > 0 and measured["timed_steps"] >= 1
     assert measured["peak"] >= measured["before"]
+
+
+def test_the_tokens_of_a_step_are_those_of_all_its_batches(monkeypatch):
+    """A step of four batches takes four times as long as one of one, and has four times its tokens."""
+    monkeypatch.setattr(model_sizes, "synchronize", lambda device: None)
+    clock = SteppedClock()
+    monkeypatch.setattr(model_sizes, "time", clock)
+    monkeypatch.setattr(model_sizes, "TimedStep", lambda case, device, parts: clock.step(case, parts))
+    for parts in (1, 4):
+        settings = PRESETS["default"] | {"batch_size": 2, "block_size": 8, "gradient_accumulation": parts}
+        assert model_sizes.measure_training(ModelConfig(**TINY), settings, CPU)["tokens_per_second"] == 2 * 8
+
+
+class SteppedClock:
+    """A clock that goes on by a second for each batch of a step, and by nothing else."""
+
+    def __init__(self) -> None:
+        self.now, self.model, self.optimizers = 0.0, GPT(ModelConfig(**TINY)), []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def step(self, case, parts: int) -> "SteppedClock":
+        self.parts = parts
+        return self
+
+    def take(self) -> None:
+        self.now += self.parts
+
+
+def test_a_config_that_reads_less_than_its_recipe_gives_is_measured_on_less(capsys, config_path):
+    assert model_sizes.main(["training", str(config_path), "--batch_size", "1", "--device", "cpu"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert (measured["batch_size"], measured["block_size"]) == (1, 64)
 
 
 def test_generation_memory_holds_the_keys_and_values_of_the_whole_context():

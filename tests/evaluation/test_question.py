@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from evaluation.figures import new_figure, save_figure
 from evaluation.held_out import read_held_out
-from evaluation.question import Question, ask
-from evaluation.result_files import load_result
+from evaluation.question import Effort, Question, answer, ask, load_answer
+from evaluation.result_files import ResultError, file_sha256, load_result
+from tests.evaluation.conftest import hold_out
 
 
 def draw(values, folder):
@@ -50,3 +53,51 @@ def test_a_question_may_depend_on_earlier_answers(trained, tmp_path):
     assert ask(question_in, "Ask.", ["--checkpoint", str(trained.path), *places]) == 0
     assert (tmp_path / "results" / "answer.json").read_text() == "an earlier one"
     assert load_result(tmp_path / "results" / "answer1.json")["score"] == 1.0
+
+
+WARM = {"temperature": 0.8, "stop": ("\n",)}
+
+
+@pytest.fixture
+def asked_before(trained, processed, tmp_path):
+    """Asks a question with an effort, and gives it back with a function that loads the answer."""
+
+    def ask_it(effort):
+        question = replace(a_question(lambda model, effort: {"score": 0.5}), choices=WARM)
+        answer(question, trained, effort, tmp_path)
+        return question, load
+
+    def load(question, effort, sha256=None):
+        return load_answer(tmp_path / "answer.json", question, sha256 or file_sha256(trained.path), effort)
+
+    return ask_it
+
+
+@pytest.mark.parametrize(
+    ("kept", "effort", "choices", "reason"),
+    [
+        (Effort(seed=4), Effort(seed=4), WARM, None),
+        (Effort(seed=4), Effort(quick=True, seed=4), WARM, None),
+        (Effort(quick=True), Effort(quick=True), WARM, None),
+        (Effort(quick=True), Effort(), WARM, "is a quick look"),
+        (Effort(seed=4), Effort(seed=5), WARM, "other seed"),
+        (Effort(), Effort(), {**WARM, "temperature": 0.2}, "other choices"),
+        (Effort(), Effort(), {}, "other choices"),
+    ],
+)
+def test_an_answer_serves_where_the_same_was_asked_or_less(asked_before, kept, effort, choices, reason):
+    question, load = asked_before(kept)
+    if reason is None:
+        assert load(question, effort)["score"] == 0.5
+        return
+    with pytest.raises(ResultError, match=f"answer.json .*{reason}"):
+        load(replace(question, choices=choices), effort)
+
+
+def test_an_answer_about_another_checkpoint_or_other_texts_does_not_serve(asked_before, processed):
+    question, load = asked_before(Effort())
+    with pytest.raises(ResultError, match="is about another checkpoint"):
+        load(question, Effort(), sha256="0")
+    hold_out(processed, "heldout_code", [("own", "x.py", "x = 1\n")])
+    with pytest.raises(ResultError, match="other corpora"):
+        load(question, Effort())

@@ -55,6 +55,14 @@ def test_a_goal_that_a_constant_guess_reaches_too_says_so():
     assert verdicts(guess=0.52)[4] == "no"
 
 
+def test_bodies_in_form_are_not_praised_beyond_the_program_that_only_has_form():
+    """`return <first argument>` passes nearly always: 45% reach the goal of 30% and are no sense at all."""
+    found = {"code_eval": code_eval(functions=0.45, guess=0.99)}
+    assert targets(found)[4].verdict == "yes, guess too"
+    text = " ".join(" ".join(target_lines(found)).split())
+    assert "form only" in text and "a program that always writes `return <first argument>`" in text
+
+
 def test_syntax_counts_the_weakest_of_its_three_tests():
     """A mean would let brackets, the easiest, hide the others."""
     row = targets({"code_eval": code_eval(indentation=0.4)})[3]

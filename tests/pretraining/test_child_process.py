@@ -10,7 +10,8 @@ from pretraining.child_process import run_child
 from pretraining.settings import ROOT
 
 
-def test_the_exit_code_comes_back_and_lines_appear_at_once_from_the_root(capfd):
+def test_the_exit_code_comes_back_and_lines_appear_at_once_from_the_root(capfd, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     program = "import os; print(os.getcwd()); os._exit(3)"  # as a crash does it: nothing is flushed
     assert run_child(sys.executable, "-c", program) == 3
     assert capfd.readouterr().out == f"{ROOT}\n"

@@ -57,6 +57,9 @@ def test_another_export_of_the_same_checkpoint_joins_the_table(run, tmp_path, ca
     shown = capsys.readouterr().out
     assert "ours f32" in shown and "hf f32" in shown
     assert max(map(len, shown.partition("Results:")[0].splitlines())) <= 80
+    assert run("--format", "gguf", "--dtype", "q8_0") == 0
+    kept = json.loads((tmp_path / "results" / "export.json").read_text(encoding="utf-8"))
+    assert not any("speed" in values for values in (kept, *kept["exports"])), "those of two runs do not compare"
 
 
 def test_a_mismatch_keeps_the_files_and_says_where(run, tmp_path, capsys, monkeypatch):

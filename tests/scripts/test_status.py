@@ -169,10 +169,13 @@ def test_an_evaluation_counts_when_it_is_newer_than_the_model(root):
     results = root / "evaluation/results"
     write(results / "baseline_v0.json", {"perplexity": 247.96})
     assert "nothing evaluated yet" in told(root), "the first results are not of a model that was trained here"
-    scores = {"perplexity": 42.3505, "format": 1, "brackets": {"score": 0.625, "n": 9}, "made": "today"}
+    scores = {"question": "?", "perplexity": 42.3505, "format": 1, "brackets": {"score": 0.625, "n": 9}}
     write(results / "code_eval.json", scores, hours_ago=3)
     assert "code_eval.json, 3 hours ago\n             perplexity 42.35, brackets score 0.625" in told(root)
     assert next_command(root).endswith("full_evaluation.py --quick"), "that was another model"
+    write(results / "speed.json", {"format": 1, "about": {"device": "cpu"}, "peaks": {"score": 1.0}})
+    assert "code_eval.json, 3 hours ago" in told(root), "how fast a machine is says nothing of a model"
+    assert next_command(root).endswith("full_evaluation.py --quick")
     write(results / "code_eval.json", scores)
     assert next_command(root) == "python pretraining/generate.py"
 

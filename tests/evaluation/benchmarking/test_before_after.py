@@ -51,7 +51,7 @@ def test_scores_are_read_where_they_were_kept_and_only_the_untrained_model_is_me
     trained, tmp_path, question, calls, capsys
 ):
     answer(code_tests([]), trained, Effort(seed=3), tmp_path)
-    values = answer(question, trained, Effort(), tmp_path)
+    values = answer(question, trained, Effort(seed=3), tmp_path)
     assert calls == [(0, Effort(quick=True, seed=3))], "on the sample that the kept scores are from"
     assert values["now"]["bracket_completion"]["score"] == 0.9
     assert values["untrained"]["bracket_completion"]["score"] == 0.2
@@ -86,6 +86,23 @@ def test_what_is_missing_or_foreign_is_said_and_measured(trained, tmp_path, call
     assert load_result(tmp_path / "code_eval.json")["about"]["checkpoint"]["step"] == 7
     line, *others = [line for line in capsys.readouterr().out.splitlines() if "measuring now" in line]
     assert re.search(reason, line) and "python evaluation/code_tests.py" in line and not others
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (Effort(quick=True), Effort(), True),
+        (Effort(seed=1), Effort(), True),
+        (Effort(), Effort(quick=True), False),
+        (Effort(), Effort(), False),
+    ],
+)
+def test_a_quick_look_stands_for_no_full_comparison_but_the_reverse(trained, tmp_path, calls, case):
+    kept, asked, measures = case
+    answer(code_tests([]), trained, kept, tmp_path)
+    answer(comparison(tmp_path, code_tests(calls)), trained, asked, tmp_path)
+    assert ((7, asked) in calls) == measures
+    assert load_result(tmp_path / "code_eval.json")["about"]["quick"] is False
 
 
 def test_scores_of_an_older_shape_are_measured_anew(trained, tmp_path, question, calls, capsys):
@@ -128,7 +145,7 @@ def test_the_picture_says_the_same(trained, question, tmp_path, monkeypatch):
     text = " ".join(" ".join(part.get_text() for part in seen[path].findobj(mpl.text.Text)).split())
     for part in ("247.96", "42.4", "unknown", "1.50", "do not compare", "those of v0 are unknown"):
         assert part in text, part
-    for part in ("Brackets", "Keywords", "Indentation", "Functions", "not measured here", "best constant guess"):
+    for part in ("Brackets", "Keywords", "Indentation", "Functions", "not measured here", "best simple guess"):
         assert part in text, part
     assert "In the c it y of T or on to" in text and "spaces inside words" in text
     assert "3 of 5 targets reached" in text

@@ -6,10 +6,9 @@ import pytest
 
 from evaluation import writing
 from evaluation.code_questions.function_completion import (
-    CONSTANT_BODIES,
     cut_body,
     judge,
-    judge_constant,
+    judge_guess,
     measure_functions,
     module_names,
     openings,
@@ -56,7 +55,7 @@ def test_openings_end_behind_the_colon_or_the_docstring(starts):
     )
     assert starts["short"].prompt.endswith("short(self, value):") and starts["short"].body == " return value\n"
     assert starts["helper"].prompt.endswith("def helper(value):")
-    assert starts["method"].arguments == {"value", "rest"}
+    assert starts["method"].arguments == ("value", "rest")
     assert {"path", "A", "helper", "counter", "len", "__file__"} <= starts["helper"].known_names
     assert not {"method", "os", "value", "rest"} & starts["helper"].known_names
 
@@ -128,7 +127,7 @@ def m():
     assert module_names(text) == {"a", "d", "e", "f", "g", "h", "j", "m", "n"}
 
 
-def test_real_bodies_pass_and_bodies_that_fit_every_function_never_do():
+def test_real_bodies_pass_and_so_does_the_first_argument_but_none_that_reads_nothing():
     """This project's own files stand in for held-out code: a judge that fails them would fail any model."""
     documents = [
         Document("own", str(path), path.read_text(encoding="utf-8")) for path in (ROOT / "pretraining").glob("*.py")
@@ -136,8 +135,11 @@ def test_real_bodies_pass_and_bodies_that_fit_every_function_never_do():
     found = [start for document in documents for start in openings(read_code(document))]
     assert len(found) > 30
     assert all(judge(start, cut_body(start.body + "\nend", start.indentation), True).passes for start in found)
-    assert not any(judge_constant(start, body).passes for start in found for body in CONSTANT_BODIES)
-    assert all(judge_constant(start, "pass").parses for start in found), "it is for its content that it fails"
+    for body in ("pass", "return None", "return self", "raise NotImplementedError"):
+        verdicts = [judge(start, f"\n{' ' * (start.indentation + 4)}{body}\n", True) for start in found]
+        assert not any(verdict.passes for verdict in verdicts)
+        assert all(verdict.parses for verdict in verdicts), "it is for its content that it fails"
+    assert all(judge_guess(start).passes for start in found), "form is all that is judged, and the column says so"
 
 
 @pytest.fixture
@@ -181,7 +183,8 @@ def test_what_does_not_end_is_counted_apart(trained, starts, scripted):
     found = measure_functions(trained, [starts["helper"]] * 3, seed=0)
     assert found["score"] == 0.0 and found["of_those_that_ended"]["parses"]["n"] == 0
     assert found["cut_off"]["score"] == 1.0 and found["cut_off"]["parses_so_far"]["score"] == 1.0
-    assert found["real_bodies"]["score"] == 1.0 and found["best_constant_guess"] == 0.0
+    assert found["real_bodies"]["score"] == 1.0 and found["best_constant_guess"] == 1.0
+    assert found["more_than_guess"]["score"] == -1.0
 
 
 def test_a_seed_repeats_what_is_written(trained):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from evaluation.code_questions.forced_choice import best_guess
+from evaluation.code_questions.forced_choice import guessed_right, macro_average
 from evaluation.code_questions.identifier_recall import GUESSERS, MOST_CONTEXT, measure_recall, recall_items, rename
 from tests.evaluation.code_questions.test_python_code import code_of
 from tests.evaluation.conftest import python_source
@@ -82,6 +82,6 @@ def test_one_who_copies_the_last_name_scores_what_that_guesser_is_said_to():
     def copy_the_last(prompts, choices):
         return [np.array([p.rfind(name) for name in names]) for p, names in zip(prompts, choices, strict=True)]
 
-    guess = best_guess(items, {"last": GUESSERS["the last name used"]})["best_constant_guess"]
+    guess = macro_average(items, guessed_right(items, GUESSERS["the last name used"]))["score"]
     found = measure_recall(items, copy_the_last)
     assert found["score"] == pytest.approx(guess) and 0 < guess <= found["best_constant_guess"]

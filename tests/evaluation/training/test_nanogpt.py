@@ -2,10 +2,12 @@
 
 import math
 
+import pytest
 import torch
 
 from evaluation.training.nanogpt import NanoGPT
 from model.architecture.config import ModelConfig
+from model.architecture.model import GPT
 from pretraining.settings import ROOT
 
 TINY = ModelConfig(n_layers=2, n_heads=2, hidden_size=32, max_seq_len=16, vocab_size=64)
@@ -43,3 +45,13 @@ def test_it_begins_knowing_nothing_and_every_parameter_learns():
     loss.backward()
     assert abs(loss.item() - math.log(64)) < 0.1
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("make_model", [GPT, NanoGPT])
+def test_both_compute_attention_by_the_same_means_in_bfloat16(make_model, monkeypatch):
+    """Else equal minutes would compare kernels: PyTorch's own takes twice as long."""
+    model, tokens = make_model(TINY).eval(), torch.randint(64, (2, 12))
+    expected = model(tokens)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", None)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(tokens).float(), expected, atol=0.02, rtol=0.05)

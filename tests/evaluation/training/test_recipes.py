@@ -1,26 +1,14 @@
-"""What a comparison of recipes rests on: the same terms for all, and honest reading of their logs."""
+"""What a comparison of recipes rests on: the same terms for all, and what was trained before taken only if the same."""
 
 import pytest
 
 from evaluation.training import recipes
-from evaluation.training.recipe_figures import Row, picture, table
-from evaluation.training.recipes import (
-    Budget,
-    Learned,
-    Point,
-    first_reaching,
-    keep_as_reference,
-    read_learned,
-    run_command,
-)
+from evaluation.training.recipes import Budget, learn, put_aside, refuse_different_texts, run_command
+from pretraining.checkpoint import save_checkpoint
+from pretraining.lock import FolderLock, LockError
 from pretraining.settings import SettingsError, read_settings
 from pretraining.train_improved import CONFIG
-from pretraining.watching.reference import read_references
-
-
-def curve(*losses: float, tokens: float = 1e6, minutes: float = 1.0) -> list[Point]:
-    """Validations at equal distances."""
-    return [Point(n * tokens, n * minutes, loss, loss / 2) for n, loss in enumerate(losses)]
+from pretraining.training_log import TrainingLog
 
 
 @pytest.mark.parametrize("recipe", ["nano", "default", "default --batch_size 32", "nanogpt", "nanogpt --preset nano"])
@@ -63,87 +51,155 @@ def test_a_recipe_that_can_not_be_run_is_refused_before_anything_is_trained(reci
         run_command(recipe, Budget(minutes=1), 1, [])
 
 
-def test_where_a_loss_was_reached_lies_between_validations():
-    point = first_reaching(curve(8.0, 6.0, 4.0), 5.0)
-    assert (point.tokens, point.minutes) == (1.5e6, 1.5)
-    assert first_reaching(curve(8.0, 6.0, 4.0), 3.9) is None
-    assert first_reaching(curve(8.0, 5.0, 6.0, 4.0), 5.0).tokens == 1e6  # the first time counts
+@pytest.mark.parametrize(
+    "flag, name",
+    [
+        ("--max_steps 9", "--max_steps"),
+        ("--max-steps=9", "--max_steps"),
+        ("--max_minutes 9", "--max_minutes"),
+        ("--seed 9", "--seed"),
+        ("--eval_interval 9", "--eval_interval"),
+        ("--log-interval 9", "--log_interval"),
+        ("--checkpoint_interval 9", "--checkpoint_interval"),
+        ("--checkpoint_dir a", "--checkpoint_dir"),
+        ("--log_path a", "--log_path"),
+        ("--resume none", "--resume"),
+    ],
+)
+def test_what_a_comparison_sets_itself_is_refused_in_a_recipe_and_behind_it(flag, name):
+    """It would be overridden without a word."""
+    for recipe, more in ((f"default {flag}", []), ("default", flag.split())):
+        with pytest.raises(SettingsError, match=f"leave out {name}, which"):
+            run_command(recipe, Budget(tokens=1e6), 1, more)
 
 
-def test_a_log_is_read_with_the_time_of_each_validation():
-    log = {
-        "run": {"parameters": 7, "tokens_per_step": 100, "corpus_tokens": 44},
-        "train": [{"step": 10, "seconds": 60.0}, {"step": 20, "seconds": 120.0}],
-        "validation": [
-            {"step": step, "heldout_code": {"loss": loss, "bits_per_byte": loss / 2}, "heldout_books": {"loss": 1}}
-            for step, loss in ((0, 9.0), (10, 8.0), (20, 7.0))
-        ],
-    }
-    assert read_learned(log) == Learned(7, 44, [Point(0, 0, 9, 4.5), Point(1000, 1, 8, 4), Point(2000, 2, 7, 3.5)])
+def test_a_warm_up_is_held_against_the_steps_of_the_budget_alone():
+    run_command("default --warmup_steps 3000", Budget(tokens=100e6), 1, [])
 
 
-def test_the_table_tells_who_was_as_good_as_the_first_and_after_how_much():
-    slow, fast = Learned(10_000_000, 44, curve(9, 7, 6, 5)), Learned(20_000_000, 44, curve(9, 5, 4, 3))
-    never = Learned(20_000_000, 44, curve(9, 8, 7, 6))
-    lines = table([Row("slow", [slow]), Row("fast", [fast]), Row("never", [never])])
-    assert lines[1].endswith("-")
-    assert lines[2].endswith("33% of its tokens, 33% of its time")
-    assert lines[3].endswith("not reached")
+@pytest.mark.parametrize("amounts", [{}, {"tokens": 1e6, "minutes": 1.0}])
+def test_a_budget_is_tokens_or_minutes(amounts):
+    with pytest.raises(SettingsError, match="give one of them"):
+        Budget(**amounts)
 
 
-def test_several_seeds_are_shown_with_their_spread():
-    row = Row("two", [Learned(1, 44, curve(9, 5)), Learned(1, 44, curve(9, 4))])
-    assert "4.500 ± 0.500" in table([row])[1]
+@pytest.mark.parametrize("name", ["tokens", "minutes"])
+@pytest.mark.parametrize("amount", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_budget_ends_and_is_more_than_nothing(name, amount):
+    """Zero minutes would be no limit at all."""
+    with pytest.raises(SettingsError, match=f"--{name} is .* greater than 0"):
+        Budget(**{name: amount})
 
 
-def test_the_picture_says_its_finding_in_the_title():
-    slow, fast = Learned(1, 44, curve(9, 7, 6, 5)), Learned(1, 44, curve(9, 5, 4, 3))
-    title = picture([Row("slow", [slow]), Row("fast", [fast])], "3M tokens").get_suptitle()
-    assert title == "fast is best after 3M tokens and as good as slow with 33% of its tokens"
-    assert picture([Row("fast", [fast]), Row("slow", [slow])], "x").get_suptitle() == "fast stays the best after x"
+@pytest.mark.parametrize("budget", [Budget(tokens=7e6), Budget(minutes=3)], ids=str)
+@pytest.mark.parametrize("recipe", ["original", "nano"])
+def test_every_validation_has_a_report_which_tells_its_time(recipe, budget):
+    settings = read_settings(CONFIG, run_command(recipe, budget, 1, [])[1:])
+    assert settings["eval_interval"] % settings["log_interval"] == 0
 
 
-def test_what_was_trained_before_is_not_trained_again(monkeypatch, tmp_path):
-    """An interrupted comparison of hours goes on; but a log of other settings is never taken for this one's."""
-    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
-    settings = read_settings(CONFIG, run_command("nano", Budget(minutes=1), 1, [])[1:])
-    log = {
-        "run": {"parameters": 1, "corpus_tokens": 1, "tokens_per_step": 1, "settings": settings},
-        "train": [],
-        "status": "finished",
-    }
-    log["validation"] = [{"step": 0, "heldout_code": {"loss": 9.0, "bits_per_byte": 4.0}}]
-    trained = []
-    monkeypatch.setattr(recipes, "read_log", lambda path: log)
-    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **more: trained.append(command) or Done())
-    recipes.learn("nano", Budget(minutes=1), 1, [])
-    assert not trained
-    recipes.learn("nano", Budget(minutes=1), 1, [], again=True)
-    assert trained.pop()[-2:] == ["--resume", "none"]
-    log["run"]["settings"] = settings | {"learning_rate": 1.0}
-    recipes.learn("nano", Budget(minutes=1), 1, [])
-    assert trained
+def test_validations_that_are_asked_for_in_minutes_have_reports_too():
+    settings = read_settings(CONFIG, run_command("nano --eval_interval 25", Budget(minutes=3), 1, [])[1:])
+    assert (settings["eval_interval"], settings["log_interval"]) == (25, 5)
 
 
-def test_what_is_kept_as_a_reference_is_the_band_between_the_seeds(tmp_path):
-    path = tmp_path / "reference_runs.json"
-    keep_as_reference("nano", [Learned(7, 44, curve(9, 5, 4)), Learned(7, 44, curve(9, 4, 4.5))], path)
-    keep_as_reference("default", [Learned(27, 44, curve(9, 5, 4))], path)
-    keep_as_reference("default", [Learned(27, 44, curve(9, 5, 3))], path)  # takes the place of the one before
-    nano, default = read_references(path)
-    assert nano.tokens == [0, 1e6, 2e6]
-    assert (nano.lowest, nano.highest) == ([9, 4, 4], [9, 5, 4.5])
-    assert nano.settings["learning_rate"] == read_settings(CONFIG, ["--preset", "nano"])["learning_rate"]
-    assert default.lowest == [9, 5, 3]
+@pytest.mark.parametrize(
+    "flags, refused",
+    [
+        (["", " --corpus_file data/processed/code_corpus.txt"], False),  # both are looked at on heldout_code
+        (["", " --corpus_file mine.txt"], True),
+        ([" --corpus_file mine.txt", " --corpus_file yours.txt"], True),
+        ([" --corpus_file mine.txt", " --corpus_file mine.txt --batch_size 8"], False),
+    ],
+)
+def test_losses_on_different_texts_are_not_compared(flags, refused):
+    named = [f"nano{flag}" for flag in flags]
+    if not refused:
+        refuse_different_texts(named, Budget(minutes=1), [])
+        return
+    with pytest.raises(SettingsError, match=r"different texts .*mine.txt"):
+        refuse_different_texts(named, Budget(minutes=1), [])
 
 
-def test_runs_of_equal_time_are_no_reference_since_their_validations_do_not_meet(tmp_path):
-    runs = [Learned(7, 44, curve(9, 5)), Learned(7, 44, curve(9, 5, tokens=2e6))]
-    with pytest.raises(SettingsError, match="--tokens"):
-        keep_as_reference("nano", runs, tmp_path / "reference_runs.json")
+RECIPE, BUDGET, SEED = "nano", Budget(tokens=1e6), 1
 
 
-class Done:
-    """A process that ended well."""
+class Trained:
+    """A finished run, as training leaves it, and what is trained beside it."""
 
-    returncode = 0
+    def __init__(self, monkeypatch, folder) -> None:
+        monkeypatch.setattr(recipes, "FOLDER", folder)
+        self.identity = {"model": {"n_layers": 4}, "tokenizer": "t", "corpus": "c", "recipe": {}}
+        monkeypatch.setattr(recipes, "_identity", lambda settings: self.identity)
+        monkeypatch.setattr(recipes, "run_child", self.run_child)
+        self.commands: list[tuple] = []
+        self.leave("20260102-030405")
+
+    def leave(self, started: str, status: str = "finished") -> None:
+        settings = read_settings(CONFIG, run_command(RECIPE, BUDGET, SEED, [])[1:])
+        folder = recipes.Path(settings["checkpoint_dir"])
+        save_checkpoint({"training": {"identity": self.identity}}, folder / "last.pt")
+        run = {"parameters": 1, "corpus_tokens": 1, "tokens_per_step": 1, "settings": settings, "started": started}
+        run |= {"checkpoint_dir": str(folder), "config": "nano", "tokenizer": "t", "model": self.identity["model"]}
+        log = TrainingLog(folder / "training_log.json", run)
+        log.add("validation", {"step": 0, "heldout_code": {"loss": 9.0, "bits_per_byte": 4.0}})
+        log.set_status(status)
+
+    def run_child(self, *command: object) -> int:
+        self.commands.append(command)
+        self.leave("20270102-030405")
+        return 0
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path) -> Trained:
+    return Trained(monkeypatch, tmp_path)
+
+
+def test_what_was_trained_before_is_taken_and_its_date_told(trained, capsys):
+    assert learn(RECIPE, BUDGET, SEED, []).started == "2026-01-02 03:04:05"
+    assert not trained.commands
+    assert "Taken from the run of 2026-01-02 03:04:05; --again trains anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [({"corpus": "d"}, "corpus"), ({"tokenizer": "u"}, "tokenizer"), ({"model": {"n_layers": 5}}, "model.n_layers")],
+)
+def test_a_run_on_other_data_or_of_another_model_is_not_taken_whatever_the_settings_say(trained, capsys, change, named):
+    trained.identity = trained.identity | change
+    assert learn(RECIPE, BUDGET, SEED, []).started == "2027-01-02 03:04:05"
+    assert len(trained.commands) == 1
+    assert f"The run of 2026-01-02 03:04:05 is another one: {named} differ" in capsys.readouterr().out
+
+
+def test_a_run_on_another_device_is_not_taken(trained, monkeypatch):
+    """Its minutes are others."""
+    monkeypatch.setitem(recipes.CONFIG, "device", "mps")
+    learn(RECIPE, BUDGET, SEED, [])
+    assert trained.commands
+
+
+def test_a_stopped_run_goes_on(trained):
+    trained.leave("20260102-030405", "stopped")
+    learn(RECIPE, BUDGET, SEED, [])
+    settings = read_settings(CONFIG, [str(word) for word in trained.commands[0][2:]])
+    assert settings["resume"] == "auto"
+
+
+def test_what_is_put_aside_is_trained_anew_and_nothing_is_lost(trained, tmp_path):
+    put_aside(RECIPE, BUDGET, SEED, [])
+    put_aside(RECIPE, BUDGET, SEED + 1, [])  # was never trained
+    learn(RECIPE, BUDGET, SEED, [])
+    assert len(trained.commands) == 1
+    assert len(list(tmp_path.glob("**/archive/20260102-030405-nano/*"))) == 2
+
+
+def test_a_run_that_is_being_trained_is_not_put_aside(trained):
+    settings = read_settings(CONFIG, run_command(RECIPE, BUDGET, SEED, [])[1:])
+    lock = FolderLock(recipes.Path(settings["checkpoint_dir"]))
+    try:
+        with pytest.raises(LockError, match="already running"):
+            put_aside(RECIPE, BUDGET, SEED, [])
+    finally:
+        lock.release()

@@ -152,8 +152,9 @@ def test_a_run_is_shown_over_the_band_of_our_own_runs(facts_of, tmp_path, monkey
     """Who has never trained a model can not know whether 4.2 is good after 200 steps; our own runs do."""
     monkeypatch.setattr(run_facts, "read_references", list)
     before = screen(facts_of())
-    size, tokens = a_log(tmp_path)["run"]["parameters"], [0, 100 * 4096, 200 * 4096]
-    reference = Reference("nano", size, 0, {}, 3, tokens, [9.0, 5.5, low], [9.0, 5.6, low + 0.1])
+    run, tokens = a_log(tmp_path)["run"], [0, 100 * 4096, 200 * 4096]
+    curves = [9.0, 5.5, low], [9.0, 5.6, low + 0.1]
+    reference = Reference("nano", run["parameters"], 0, run["tokenizer"], {}, 3, tokens, *curves)
     monkeypatch.setattr(run_facts, "read_references", lambda: [reference])
     shown = screen(facts_of())
     assert any(told in line for line in shown)

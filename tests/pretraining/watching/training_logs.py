@@ -5,6 +5,8 @@ import math
 import os
 from pathlib import Path
 
+from pretraining.settings import PRESETS
+
 
 def loss_after(step: int) -> float:
     """A run that learns: 9 at first, then quickly and slowly down."""
@@ -19,7 +21,7 @@ def a_log(
     names: tuple[str, ...] = ("heldout_code", "heldout_books"),
 ) -> dict:
     """A log of a run that is `steps` steps far, with reports every 10 and validations every 50."""
-    settings = {"max_minutes": None, "log_interval": 10, "log_path": str(folder / "training_log.json")}
+    settings = PRESETS["default"] | {"log_interval": 10, "log_path": str(folder / "training_log.json")}
     train = [
         {
             "step": step,
@@ -49,6 +51,9 @@ def a_log(
         "device": "cpu",
         "parameters": 7_211_776,
         "tokens_per_step": 4096,
+        "corpus_tokens": 44_000_000,
+        "model": {"n_layers": 4, "dropout": 0.0},
+        "tokenizer": "0badcafe",
         "last_step": last_step,
         "settings": settings,
     }
