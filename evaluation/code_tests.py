@@ -36,7 +36,7 @@ from evaluation.question import Effort, Question, ask
 from evaluation.scoring import continuation_log_probabilities, indentation_log_probabilities, score_texts
 from evaluation.statistics import ratio_of_sums
 from pretraining.checkpoint import TrainedModel
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import grade, perplexity
 
 HELD_OUT = "heldout_code"
 ROWS = {  # of the table
@@ -141,7 +141,7 @@ def measure_perplexity(trained: TrainedModel, documents: Sequence[Document]) -> 
 def table(values: dict) -> list[str]:
     """The scores as lines of at most 80 characters, and what is behind them."""
     code = values["code_perplexity"]
-    shown = f"{code['average_perplexity']:,.1f} ({band(code['average_perplexity'])})"
+    shown = f"{code['average_perplexity']:,.1f} ({grade(code['average_perplexity'])})"
     lines = [
         f"Code perplexity {shown}, {code['bits_per_byte']:.3f} bits per byte: {code['n']:,} tokens of",
         f"{values['held_out']['set']}, each predicted from at most {code['context_length']} before it.",

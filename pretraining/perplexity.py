@@ -6,7 +6,7 @@ Standard library alone: everything that shows a loss uses it.
 import math
 
 LARGEST_LOSS = 700.0  # exp of more overflows a float
-BANDS = ((50.0, "excellent"), (100.0, "good"), (200.0, "okay"), (math.inf, "poor"))  # below so much: this word
+GRADES = ((50.0, "excellent"), (100.0, "good"), (200.0, "okay"), (math.inf, "poor"))  # below so much: this word
 
 
 def perplexity(loss: float) -> float:
@@ -14,12 +14,12 @@ def perplexity(loss: float) -> float:
     return math.exp(min(loss, LARGEST_LOSS))
 
 
-def band(value: float) -> str:
+def grade(value: float) -> str:
     """The word for a perplexity on held-out text: below 50 excellent, 50 to 100 good, to 200 okay, else poor.
 
-    These bands are for this project's tokenizer of 8,192 tokens; other tokenizers shift them (bits per byte compare).
+    These limits are for this project's tokenizer of 8,192 tokens; other tokenizers shift them (bits per byte compare).
     """
-    return next(word for limit, word in BANDS if value < limit or limit == math.inf)
+    return next(word for limit, word in GRADES if value < limit or limit == math.inf)
 
 
 def shown(value: float) -> str:

@@ -32,7 +32,7 @@ from evaluation.untrained import untrained
 from pretraining.checkpoint import CHECKPOINT_DIR, CheckpointError, TrainedModel, load_checkpoint
 from pretraining.device import DeviceError
 from pretraining.generate import open_model
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import grade, perplexity
 from pretraining.sampling import SamplingError, SamplingSettings, sample_generator
 from pretraining.text_stream import generate_texts
 from pretraining.train_improved import CONFIG
@@ -179,7 +179,7 @@ def print_header(trained: TrainedModel, device: str, settings: SamplingSettings,
     print(f"            {trained.model.parameter_count() / 1e6:.1f}M parameters, step {trained.step:,}")
     for name, loss in trained.losses.items():
         value = perplexity(loss)
-        print(f"            {name}: loss {loss:.2f}, perplexity {value:,.1f} ({band(value)})")
+        print(f"            {name}: loss {loss:.2f}, perplexity {value:,.1f} ({grade(value)})")
     if not trained.losses:
         print("            never evaluated on held-out text")
     print(f"Device      {device}")
@@ -222,7 +222,7 @@ def advice(answers: list[Answer], trained: TrainedModel) -> list[str]:
     lines = [f"Missing most ({warned[missing]} of {asked[missing]} times): {MEANING[missing]}."]
     name, value = next(((name, perplexity(loss)) for name, loss in trained.losses.items()), ("held-out text", None))
     if not is_gibberish(answers):
-        if value is not None and band(value) == "poor":
+        if value is not None and grade(value) == "poor":
             lines.append(f"It has only begun to learn: perplexity {value:,.0f} on {name} is poor.")
         return [*lines, "More training:", f"  {train_longer(trained)}"]
     known = "" if value is None else f" and has perplexity {value:,.0f} on {name}"

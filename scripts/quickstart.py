@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from data.own_files import unseen_kinds
 from pretraining.child_process import run_child
 from pretraining.lock import running_process
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import grade, perplexity
 from pretraining.settings import ROOT, SettingsError, read_settings, recipe
 from pretraining.watching.places_to_edit import TRAIN, plain_values
 from pretraining.watching.run_facts import LogError, read_facts
@@ -230,7 +230,9 @@ def print_result(settings: dict, python: Path, seconds: float) -> None:
     value = perplexity(loss)
     print(f"\n== Done in {in_words(seconds / 60)}. This is yours now:\n")
     print(f"  model       {typed(model)}: {', '.join(facts.title[:2])}, {facts.progress.step:,} steps")
-    print(f"  quality     perplexity {value:,.1f} ({band(value)}), loss {loss:.3f} on {curve.name}, unseen in training")
+    print(
+        f"  quality     perplexity {value:,.1f} ({grade(value)}), loss {loss:.3f} on {curve.name}, unseen in training"
+    )
     print(f"  loss curve  {typed(CURVE)}")
     left_out = sources_left_out()
     if left_out:

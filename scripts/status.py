@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 
 from data.own_files import SUFFIXES, own_files, unseen_kinds
 from pretraining.lock import running_process
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import grade, perplexity
 from pretraining.settings import PRESETS, ROOT, SettingsError, read_settings
 from pretraining.watching.monitor_screen import duration
 from pretraining.watching.places_to_edit import GENERATE, MIX, TRAIN, lines_to_edit, plain_values
@@ -179,7 +179,7 @@ def tell_training(project: Project) -> list[str]:
     for curve in run.held_out:
         value, step = perplexity(curve.latest), curve.points[-1][0]
         when = "" if step == progress.step else f", step {step:,.0f}"
-        lines.append(f"{curve.key:14} loss {curve.latest:.3f}, perplexity {value:,.1f} ({band(value)}{when})")
+        lines.append(f"{curve.key:14} loss {curve.latest:.3f}, perplexity {value:,.1f} ({grade(value)}{when})")
     return lines
 
 
@@ -264,7 +264,7 @@ def tell_next(project: Project) -> list[str]:
 
 def is_poor(run: RunFacts | None) -> bool:
     """Whether the run's model predicts held-out text so badly that only more training helps."""
-    return bool(run and run.held_out) and band(perplexity(run.held_out[0].latest)) == "poor"
+    return bool(run and run.held_out) and grade(perplexity(run.held_out[0].latest)) == "poor"
 
 
 def newest_result(root: Path) -> Path | None:

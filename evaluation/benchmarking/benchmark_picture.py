@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.figures import BEFORE, GUESS_LABEL, OURS, REFERENCE, new_figure, one_line
 from evaluation.statistics import Interval
-from pretraining.perplexity import BANDS
+from pretraining.perplexity import GRADES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def draw_perplexities(axes: "Axes", names: Sequence[str], values: Sequence[float
     places = range(len(names))
     largest = max(1000.0, 4 * max(values))
     start = 1.0
-    for number, (end, word) in enumerate(BANDS):
+    for number, (end, word) in enumerate(GRADES):
         axes.axvspan(start, min(end, largest), color=REFERENCE, alpha=0.16 - 0.04 * number, linewidth=0)
         axes.annotate(
             word,

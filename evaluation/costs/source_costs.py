@@ -24,7 +24,7 @@ from evaluation.costs.token_costs import (
 )
 from evaluation.figures import REFERENCE, new_figure, save_figure
 from evaluation.statistics import ratio_of_sums
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import grade, perplexity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +71,7 @@ def measure_row(name: str, costs: Sequence[TokenCosts], units: Sequence[str], co
         "perplexity": {
             "value": perplexity(value),
             "interval": interval and [perplexity(bound) for bound in interval],
-            "band": band(perplexity(value)),
+            "grade": grade(perplexity(value)),
         },
         "bits_per_byte": {scorer: ratio_of_sums(values, sizes, units) for scorer, values in bits.items()},
         "compressed_bytes": compressed,
@@ -125,10 +125,10 @@ def _row_line(row: dict) -> str:
     """One package or book, or all of them."""
     ratios, asked = row["bits_per_byte"], row["perplexity"]
     label = row["name"].rpartition("/")[2][:14]
-    perplexity_band = f"{_shown_perplexity(asked['value']):6} {asked['band']}"
+    graded_perplexity = f"{_shown_perplexity(asked['value']):6} {asked['grade']}"
     others = "".join(f"{shown_ratio(ratios[name]):>6}" for name in COMPRESSORS)
     return (
-        f"{label:14}{row['documents']:>6,}  {perplexity_band:16}{shown_ratio(ratios[MODEL]):>9}"
+        f"{label:14}{row['documents']:>6,}  {graded_perplexity:16}{shown_ratio(ratios[MODEL]):>9}"
         f"  {shown_interval(ratios[MODEL]):12}{shown_ratio(ratios.get(NGRAM)):>7}{others}"
     )
 

@@ -151,7 +151,7 @@ def _corpus(subject: Subject) -> list[str]:
 
 def _result_of(sha256: str, name: str) -> dict | None:
     """A results file, if it is about this checkpoint."""
-    for folder in (RESULTS, RESULTS / "measured"):
+    for folder in (RESULTS, *sorted((RESULTS / "measured").glob("*/"))):
         try:
             values = load_result(folder / f"{name}.json")
             if values["about"]["checkpoint"]["sha256"] == sha256:

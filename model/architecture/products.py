@@ -23,13 +23,19 @@ def multiply(x: Tensor, y: Tensor) -> Tensor:
     """`x @ y.T` of (..., n) and (m, n), in any layout: (..., m)."""
     if torch.compiler.is_compiling() or (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)):
         return _multiply(x, y)
+    return _onednn(x, y)
+
+
+def _onednn(x: Tensor, y: Tensor) -> Tensor:
+    if not (x.numel() and y.numel()):  # of which it knows nothing
+        return x @ y.mT
     return torch.ops.mkldnn._linear_pointwise(x, y, None, "none", [], "")
 
 
 # An operator of its own, which torch.compile takes as it is: it would copy matrices that are not contiguous.
 @torch.library.custom_op("mini_llm::multiply", mutates_args=(), device_types="cpu")
 def _multiply(x: Tensor, y: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, y, None, "none", [], "")
+    return _onednn(x, y)
 
 
 @_multiply.register_fake

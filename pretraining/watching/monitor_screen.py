@@ -8,7 +8,7 @@ import datetime
 import textwrap
 from dataclasses import dataclass
 
-from pretraining.perplexity import band, perplexity
+from pretraining.perplexity import grade, perplexity
 from pretraining.training_curve import perplexity_in_words, round_perplexities
 from pretraining.watching.run_facts import Curve, RunFacts
 from pretraining.watching.text_chart import (
@@ -30,9 +30,10 @@ SMALLEST_BAR = 5  # columns
 NARROW = 60  # columns; below that names are short
 # Columns of the table with their alignment, and the order in which they go where there is no room.
 COLUMNS = {
-    "name": "<", "loss": ">", "perplexity": ">", "band": "<", "bits/byte": ">", "best": "<", "trend": "<", "change": "<"
+    "name": "<", "loss": ">", "perplexity": ">", "grade": "<", "bits/byte": ">", "best": "<", "trend": "<",
+    "change": "<",
 }  # fmt: skip
-DROPPED_FIRST = ("change", "bits/byte", "best", "trend", "band", "perplexity")
+DROPPED_FIRST = ("change", "bits/byte", "best", "trend", "grade", "perplexity")
 COLOURS = {
     "bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31",
     "training": "2", "reference": "2", "heldout_code": "36", "heldout_books": "35", "heldout_own": "32",
@@ -115,7 +116,7 @@ def news(facts: RunFacts, now: float, written: float, evaluated: bool) -> str:
     for curve in facts.held_out if evaluated else ():
         value = perplexity(curve.latest)
         parts.append(
-            f"{curve.name} loss {_loss(curve.latest)}, perplexity {perplexity_in_words(value)} ({band(value)}), "
+            f"{curve.name} loss {_loss(curve.latest)}, perplexity {perplexity_in_words(value)} ({grade(value)}), "
             f"{curve.bits_per_byte:.3f} bits/byte"
         )
     step = f"{progress.state}: step {progress.step:,}" + (f" of {facts.last_step:,}" if facts.last_step else "")
@@ -213,7 +214,7 @@ def _table(facts: RunFacts, width: int, look: Look) -> list[Line]:
 
 
 def _headings(short: bool) -> dict[str, Span]:
-    names = {"name": "", "band": "", "perplexity": "ppl" if short else "perplexity", "change": ""}
+    names = {"name": "", "grade": "", "perplexity": "ppl" if short else "perplexity", "change": ""}
     return {name: (names.get(name, name), "dim") for name in COLUMNS}
 
 
@@ -224,7 +225,7 @@ def _cells(curve: Curve, mark: str, short: bool) -> dict[str, Span]:
         "name": (f"{mark} {curve.name.replace('held-out ', '') if short else curve.name}", curve.key),
         "loss": (_loss(curve.latest), "bold"),
         "perplexity": (perplexity_in_words(value), "bold"),
-        "band": (band(value), STYLES[band(value)]),
+        "grade": (grade(value), STYLES[grade(value)]),
         "bits/byte": (f"{curve.bits_per_byte:.3f}", ""),
         "best": (f"{_loss(best_loss)} at {best_step:,.0f}", ""),
     }

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pretraining.perplexity import band, perplexity, shown
+from pretraining.perplexity import grade, perplexity, shown
 
 
 def test_perplexity_is_e_to_the_loss_and_never_overflows():
@@ -17,11 +17,11 @@ def test_perplexity_is_e_to_the_loss_and_never_overflows():
     [(1, "excellent"), (49.9, "excellent"), (50, "good"), (99, "good"), (100, "okay"), (200, "poor"), (247.96, "poor")],
 )
 def test_the_bands_are_those_of_the_first_readme(value, word):
-    assert band(value) == word
+    assert grade(value) == word
 
 
 def test_an_infinite_perplexity_has_a_word_too():
-    assert band(math.inf) == "poor"
+    assert grade(math.inf) == "poor"
 
 
 def test_a_perplexity_is_never_a_row_of_digits():

@@ -58,7 +58,7 @@ def test_results_are_shown_if_they_are_of_this_checkpoint(subject, sha256, shown
     measured = {"value": 38.25, "interval": [33.0, 44.0]}
     row = {"all": {"perplexity": measured, "bits_per_byte": {"model": {"value": 1.4873, "interval": None}}}}
     values = {"about": {"checkpoint": {"sha256": sha256}}, "sets": {"heldout_code": row}}
-    save_result(card.RESULTS / "measured" / "language_modelling.json", values)
+    save_result(card.RESULTS / "measured" / "nano" / "language_modelling.json", values)
     assert ("| heldout_code | 38.2 (33.0 to 44.0) | 1.487 |" in model_card(subject, SAME, None)) is shown
 
 
