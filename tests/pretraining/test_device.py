@@ -192,7 +192,7 @@ def test_freed_memory_is_used_again_without_asking_the_system():
         command = [sys.executable, "-c", STEPS, what]
         return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
-    assert 4 * pages("keep") < pages("default")
+    assert 2 * pages("keep") < pages("default"), "a ninth where nothing else runs"
 
 
 @pytest.mark.parametrize("has_units, chosen", [(True, torch.bfloat16), (False, torch.float32)])

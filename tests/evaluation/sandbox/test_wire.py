@@ -37,6 +37,11 @@ VALUES = [
 ]
 
 
+def pieces(value: object) -> list[str]:
+    """What a value is made of, in its order where it has one."""
+    return sorted(map(repr, value)) if isinstance(value, set | frozenset) else [repr(value)]
+
+
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_plain_data_comes_back_as_it_was(value):
     ours, theirs = socket.socketpair()
@@ -44,7 +49,7 @@ def test_plain_data_comes_back_as_it_was(value):
         wire.send_frame(ours, encode(value))
         came = decode(wire.receive_frame(theirs))
     assert came == value and type(came) is type(value)
-    assert repr(came) == repr(value), "1 is not 1.0 or True, and zero keeps its sign"
+    assert pieces(came) == pieces(value), "1 is not 1.0 or True, and zero keeps its sign"
 
 
 def test_not_a_number_crosses_too():
