@@ -50,8 +50,10 @@ def _keep(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, Tensor
 def _gradients(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor]:
     x, y = ctx.saved_tensors
     gradient = gradient.contiguous()  # that of a sum is one number for all places, which oneDNN does not read
-    rows = gradient.flatten(0, -2)
-    return multiply(gradient, y.mT), multiply(rows.mT, x.flatten(0, -2).mT)
+    rows, columns = gradient.flatten(0, -2).mT, x.flatten(0, -2).mT
+    # Long sums are nearly twice as fast with the larger matrix last.
+    gradient_of_y = multiply(rows, columns) if len(rows) <= len(columns) else multiply(columns, rows).mT.contiguous()
+    return multiply(gradient, y.mT), gradient_of_y
 
 
 _multiply.register_autograd(_gradients, setup_context=_keep)

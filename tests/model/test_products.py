@@ -14,9 +14,10 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", [(1, 12), (2, 5, 12), (0, 12)], ids=str)
+@pytest.mark.parametrize("columns", [7, 20])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-def test_values_and_gradients_are_those_of_pytorch(shape, compiled):
-    x, y, outside = random(*shape, seed=1), random(7, 12, seed=2), random(*shape[:-1], 7, seed=3)
+def test_values_and_gradients_are_those_of_pytorch(shape, columns, compiled):
+    x, y, outside = random(*shape, seed=1), random(columns, 12, seed=2), random(*shape[:-1], columns, seed=3)
 
     def results(product) -> list[torch.Tensor]:
         inputs = [x.clone().requires_grad_(), y.clone().requires_grad_()]
