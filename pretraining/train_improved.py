@@ -19,7 +19,7 @@ CONFIG = {
     "preset": "default",  # "default", "nano" (ten minutes on a laptop) or "original" (the first recipe, for comparison)
     # What to train, on what
     "corpus_file": "data/processed/mixed_corpus.txt",  # code_corpus.txt for code alone, or a text file of your own
-    "config_path": "model/config/gpt_tiny_config.json",  # gpt_small_config.json: better, two and a half times as slow
+    "config_path": "model/config/gpt_tiny_config.json",  # gpt_small_config.json: better, about twice as slow
     # How long
     "max_steps": 2500,  # 2,500 steps of 16 x 512 tokens = the 20,000 steps of 8 x 128 of the original recipe
     "max_minutes": None,  # or a time: the number of steps is then fitted to this machine's speed; 0: no limit
