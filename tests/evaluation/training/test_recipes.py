@@ -74,7 +74,8 @@ def test_what_a_comparison_sets_itself_is_refused_in_a_recipe_and_behind_it(flag
 
 
 def test_a_warm_up_is_held_against_the_steps_of_the_budget_alone():
-    run_command("default --warmup_steps 3000", Budget(tokens=100e6), 1, [])
+    command = run_command("default --warmup_steps 3000", Budget(tokens=100e6), 1, [])
+    assert command[command.index("--max_steps") + 1] == "12207"
 
 
 @pytest.mark.parametrize("amounts", [{}, {"tokens": 1e6, "minutes": 1.0}])
