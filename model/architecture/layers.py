@@ -110,7 +110,14 @@ class KeyValueCache:
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
-    """Attention to a token itself and those before it, by plain matrix products: all (batch, heads, time, head_size).
+    """Attention to a token itself and those before it, the way that is fastest: all (batch, heads, time, head_size)."""
+    if v.is_cpu and v.dtype == torch.bfloat16:
+        return attention_in_parts(q.to(v.dtype), k.to(v.dtype), v, dropout)
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=q.shape[2] > 1)
+
+
+def attention_in_parts(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
+    """The same by plain matrix products.
 
     Queries go in four parts, each against the keys up to its end, which spares three eighths of the work. In bfloat16
     on a CPU this takes half the time of PyTorch's own kernel, a third when compiled, and more memory.
@@ -161,11 +168,10 @@ class Attention(nn.Module):
         v = self.value(x).view(B, T, self.n_heads, self.head_size).transpose(1, 2)
         q, k = apply_rotary(q, *rotation), apply_rotary(k, *rotation)
         dropout = self.dropout if self.training else 0.0
-        if cache is None and v.is_cpu and v.dtype == torch.bfloat16:
-            mixed = causal_attention(q.to(v.dtype), k.to(v.dtype), v, dropout)
+        if cache is None:
+            mixed = causal_attention(q, k, v, dropout)
         else:
-            if cache is not None:
-                k, v = cache.write(self.layer, k, v, positions)  # (B, H, S, D), S tokens so far
+            k, v = cache.write(self.layer, k, v, positions)  # (B, H, S, D), S tokens so far
             mixed = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=mask is None and T > 1
             )

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from model.architecture import layers
 from model.architecture.config import ModelConfig
-from model.architecture.layers import Attention, Block, FeedForward, KeyValueCache, Linear, RMSNorm, causal_attention
+from model.architecture.layers import Attention, Block, FeedForward, KeyValueCache, Linear, RMSNorm, attention_in_parts
 from model.architecture.rotary import rotary_tables
 
 CONFIG = ModelConfig(n_layers=2, n_heads=3, hidden_size=12, max_seq_len=16, vocab_size=11, ffn_hidden_size=20)
@@ -95,7 +95,7 @@ def test_attention_in_parts_is_attention_with_the_same_gradients(time):
     """Whatever is left over when the queries are cut in four."""
     q, k, v, weight = queries_keys_values(time)
     results = []
-    for mixed in (causal_attention(q, k, v), F.scaled_dot_product_attention(q, k, v, is_causal=True)):
+    for mixed in (attention_in_parts(q, k, v), F.scaled_dot_product_attention(q, k, v, is_causal=True)):
         results.append((mixed, *torch.autograd.grad((mixed * weight).sum(), (q, k, v))))
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours, expected)
@@ -104,9 +104,9 @@ def test_attention_in_parts_is_attention_with_the_same_gradients(time):
 def test_attention_in_parts_drops_out_what_it_is_told_and_no_more():
     q, k, v, _ = queries_keys_values(16)
     ones = torch.ones_like(v)  # each output is then the sum of the weights that were left, doubled
-    assert torch.equal(causal_attention(q, k, v), causal_attention(q, k, v, dropout=0.0))
+    assert torch.equal(attention_in_parts(q, k, v), attention_in_parts(q, k, v, dropout=0.0))
     torch.manual_seed(0)
-    sums = causal_attention(q, k, ones, dropout=0.5)[..., 0].flatten()
+    sums = attention_in_parts(q, k, ones, dropout=0.5)[..., 0].flatten()
     assert sums.std() > 0.1 and abs(sums.mean() - 1) < 0.3
 
 
@@ -122,7 +122,7 @@ def test_attention_in_bfloat16_is_as_near_to_the_truth_as_pytorchs_own(monkeypat
         changed[:, 7] += 1
         assert torch.equal(layer(changed, turn)[:, :7], ours[:, :7])
         monkeypatch.setattr(
-            layers, "causal_attention", lambda q, k, v, _: F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            layers, "attention_in_parts", lambda q, k, v, _: F.scaled_dot_product_attention(q, k, v, is_causal=True)
         )
         theirs = layer(x, turn)
     assert not torch.equal(ours, theirs), "it did not go another way"
