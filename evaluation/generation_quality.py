@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from data.corpus import CorpusError
-from evaluation.held_out import MAKE_THEM, HeldOutError, Origin, read_held_out
+from evaluation.held_out import MAKE_THEM, HeldOutError, Origin, corpus_of, read_held_out
 from evaluation.question import Effort, Question, ask
 from evaluation.statistics import ratio_of_sums, share_of_items, units_of
 from evaluation.texts.corpus_overlap import Overlap, longest_overlaps
@@ -26,7 +26,6 @@ from evaluation.texts.generation_view import KINDS, LONG_RUN, SIGNS, draw, table
 from evaluation.texts.openings import Opening, draw_openings, function_openings, sentence_openings
 from evaluation.texts.text_signs import TOKENS, Sign, judge, looks_like_text
 from evaluation.writing import Written, write_texts
-from pretraining import dataset
 from pretraining.checkpoint import TrainedModel
 from pretraining.generate import SETTINGS
 from pretraining.sampling import SamplingSettings
@@ -80,7 +79,7 @@ def measure_overlap(trained: TrainedModel, sets: list[list[Written]]) -> tuple[d
     no corpus, it says so and the lists are empty.
     """
     try:
-        tokens = tokenize_corpus(dataset.PROCESSED / "mixed_corpus.txt", trained.tokenizer)
+        tokens = tokenize_corpus(corpus_of(trained), trained.tokenizer)
     except CorpusError as error:
         return {"left_out": str(error)}, [[] for _ in sets]
     encoded = [trained.tokenizer.encode_batch([written.text for written in texts]) for texts in sets]
@@ -92,6 +91,7 @@ def measure_overlap(trained: TrainedModel, sets: list[list[Written]]) -> tuple[d
         return trained.tokenizer.decode(text[overlap.start : overlap.start + overlap.length]), overlap.length
 
     about = {"name": tokens.path.name, "sha256": tokens.corpus_sha256, "tokens": tokens.tokens}
+    about["trained_on_it"] = tokens.corpus_sha256 in trained.trained_on if trained.trained_on else None
     return about, [[run(text, next(found)) for text in texts] for texts in encoded]
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from data.corpus import read_documents
 from evaluation.result_files import file_sha256
 from pretraining import dataset
+from pretraining.checkpoint import TrainedModel
 
 MAKE_THEM = "Make them: python scripts/create_mixed_corpus.py"
 
@@ -83,6 +84,27 @@ def corpora_sha256() -> dict[str, str]:
     """The sha256 of each corpus and held-out set of data/processed: what an answer depends on besides the model."""
     corpora = read_manifest(dataset.PROCESSED).get("corpora", {})
     return {name: about["sha256"] for name, about in sorted(corpora.items())}
+
+
+def corpus_of(trained: TrainedModel) -> Path:
+    """The corpus in data/processed that a model was trained on last; the mixed one where that is not known or gone."""
+    digests = corpora_sha256()
+    last = trained.trained_on[-1] if trained.trained_on else None
+    name = next((name for name in dataset.MADE_CORPORA if digests.get(Path(name).stem) == last), "mixed_corpus.txt")
+    return dataset.PROCESSED / name
+
+
+def why_doubtful(trained: TrainedModel) -> str | None:
+    """Why a model may have seen what it is asked about; None where it learnt from the corpora of data/processed alone.
+
+    These are made without what is held out. Of another file nobody knows what is in it.
+    """
+    made = {digest for name, digest in corpora_sha256().items() if name not in dataset.HELD_OUT_SETS}
+    if trained.trained_on is None:
+        return "its checkpoint does not say what it was trained on, so it may have seen what it is asked about."
+    if not made.issuperset(trained.trained_on):
+        return "it was trained on other text than that of data/processed, so it may have seen what it is asked about."
+    return None
 
 
 def sample_documents(documents: list[Document], total_bytes: int | None, seed: int = 0) -> list[Document]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evaluation.figures import PLOTS
 from evaluation.generated_code.humaneval_problems import HumanEvalError
-from evaluation.held_out import HeldOutError, corpora_sha256
+from evaluation.held_out import HeldOutError, corpora_sha256, why_doubtful
 from evaluation.result_files import RESULTS, ResultError, describe, load_result, save_result, shown_path
 from evaluation.sandbox.pool import SandboxBroken
 from model.architecture.config import ConfigError
@@ -61,7 +61,8 @@ def answer(question: Question, trained: TrainedModel, effort: Effort, results: P
     started = time.monotonic()
     measured = question.measure(trained, effort)
     seconds = round(time.monotonic() - started, 1)
-    about = describe(trained, quick=effort.quick, **settings_of(question, effort), seconds=seconds)
+    facts = {"quick": effort.quick, **settings_of(question, effort), "seconds": seconds}
+    about = describe(trained, **facts, doubt=why_doubtful(trained))
     values = {"question": question.asks, "about": about, **measured}
     save_result(results / f"{question.name}.json", values)
     return values
@@ -124,6 +125,8 @@ def ask_as_chosen(question: Question | Callable[[Path, Path], Question], chosen:
         trained = load(chosen.checkpoint, chosen.device)
         values = answer(question, trained, Effort(chosen.quick, chosen.seed), chosen.results)
         print("\n".join(question.table(values)))
+        if doubt := values["about"]["doubt"]:
+            print(f"\nOf this model: {doubt}")
         print(f"\nResults: {shown_path(chosen.results / f'{question.name}.json')}")
         for path in question.draw(values, chosen.plots):
             print(f"Plot: {shown_path(path)}")

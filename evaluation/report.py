@@ -51,8 +51,9 @@ def _facts(abouts: list[dict]) -> list[str]:
     return [
         f"`{checkpoint['path']}`, step {checkpoint['step']:,}: {about['parameters'] / 1e6:.1f}M parameters, context of "
         f"{about['context_length']} tokens; {effort}.",
-        "Held-out code is whole packages, held-out books are whole books; the corpora that were made with them have "
-        "nothing of either. Brackets after a score are its 95% interval.",
+        "Held-out code is whole packages, held-out books are whole books. "
+        f"Of this model: {about['doubt'] or 'it has seen nothing of either.'} Brackets after a score are its 95% "
+        "interval.",
     ]
 
 

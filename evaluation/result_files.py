@@ -32,6 +32,7 @@ def describe(trained: TrainedModel, **more: object) -> dict:
         "parameters": trained.model.parameter_count(),
         "context_length": trained.context_length,
         "tokenizer_sha256": trained.tokenizer.sha256,
+        "trained_on": trained.trained_on,
         "device": str(next(trained.model.parameters()).device),
         "versions": versions(PACKAGES),
         **more,

@@ -40,6 +40,7 @@ class TrainedModel:
     step: int
     losses: dict[str, float]  # held-out set: nats per token
     context_length: int  # tokens it was trained to see at once
+    trained_on: list[str] | None = None  # sha256 of every corpus it was trained on; None where that is not known
 
 
 def save_checkpoint(values: dict, path: Path) -> None:
@@ -147,4 +148,5 @@ def load_trained_model(path: str | Path, device: torch.device | str = "cpu") -> 
         step=values["step"],
         losses=values["losses"],
         context_length=values["context_length"],
+        trained_on=values.get("trained_on"),
     )

@@ -29,7 +29,7 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
     resume = settings["resume"]
     checkpoint = checkpoint_to_resume(resume, Path(settings["checkpoint_dir"]))
     insisted = checkpoint if resume != "auto" or _began_from(checkpoint, settings["init_from"]) else None
-    config, tokenizer, first_weights = processes.main_first(lambda: model_to_train(settings, insisted))
+    config, tokenizer, ancestor = processes.main_first(lambda: model_to_train(settings, insisted))
     data = processes.main_first(
         lambda: open_training_data(Path(settings["corpus_file"]), settings["block_size"], settings["seed"], tokenizer)
     )
@@ -55,8 +55,8 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
         torch.set_num_threads(decided["threads"])
     torch.manual_seed(settings["seed"])
     model = make_model(config)
-    if first_weights:
-        model.load_state_dict(first_weights)
+    if ancestor:
+        model.load_state_dict(ancestor["model"])
     seconds = expected_seconds(settings, model, device, precision)
     compiled, compile_reason = choose_compile(device, settings["compile"], seconds)
     if same_device and settings["compile"] == "auto":
@@ -72,6 +72,7 @@ def open_run(settings: dict, processes: Processes, make_model: Callable[[ModelCo
         precision=precision,
         compile_model=compiled,
         identity=identity,
+        trained_on=texts_seen(identity["corpus"], ancestor or checkpoint),
     )
     _begin(run, checkpoint)
     if processes.rank:  # dropout is not to leave out the same in all processes
@@ -106,26 +107,27 @@ def _check_mps(settings: dict, reason: str) -> tuple[torch.device, str]:
 def model_to_train(
     settings: dict, resumed: dict | None = None, *, read_tokenizer: Callable[[Path], Tokenizer] = open_tokenizer
 ) -> tuple[ModelConfig, Tokenizer, dict | None]:
-    """Config, tokenizer and first weights: of the checkpoint that the user insists on, else of the settings.
+    """Config, tokenizer, and the checkpoint whose weights are gone on from with a new run, if any.
 
-    `read_tokenizer` gives that of a new run. Raises SettingsError where block_size is longer than the model can read,
+    They are those of the `resumed` checkpoint, on which the user insists, else of the settings; `read_tokenizer` gives
+    that of a new run. Raises SettingsError where block_size is longer than the model can read,
     ConfigError, CheckpointError or TokenizerError where a file can not be used.
     """
     if resumed and settings["init_from"]:  # those weights were read when it began, and may have been moved since
-        config, weights = ModelConfig.from_dict(resumed["model_config"], source="last.pt"), None
+        config, ancestor = ModelConfig.from_dict(resumed["model_config"], source="last.pt"), None
         tokenizer = Tokenizer.from_json(resumed["tokenizer"])
     elif settings["init_from"]:
-        source = load_checkpoint(settings["init_from"])
-        model = build_model(source, Path(settings["init_from"]))
+        ancestor = load_checkpoint(settings["init_from"])
+        config = build_model(ancestor, Path(settings["init_from"])).config
         print(f"[Model] weights, size and tokenizer are those of {settings['init_from']}")
-        config, tokenizer, weights = model.config, Tokenizer.from_json(source["tokenizer"]), source["model"]
+        tokenizer = Tokenizer.from_json(ancestor["tokenizer"])
     else:
-        config, weights = ModelConfig.load(settings["config_path"]), None
+        config, ancestor = ModelConfig.load(settings["config_path"]), None
         tokenizer = (
             Tokenizer.from_json(resumed["tokenizer"]) if resumed else read_tokenizer(Path(settings["tokenizer_path"]))
         )
     changed = {} if settings["dropout"] is None else {"dropout": settings["dropout"]}
-    if weights is None and config.vocab_size != tokenizer.vocab_size:
+    if ancestor is None and config.vocab_size != tokenizer.vocab_size:
         print(f"[Model] vocab_size is {tokenizer.vocab_size}, the tokenizer's, instead of {config.vocab_size}")
         changed["vocab_size"] = tokenizer.vocab_size
     config = ModelConfig.from_dict({**config.to_dict(), **changed}, source=settings["config_path"])
@@ -134,7 +136,18 @@ def model_to_train(
             f"block_size {settings['block_size']} is longer than the model's max_seq_len {config.max_seq_len}; "
             f"try --block_size {config.max_seq_len}, or raise it in {settings['config_path']}"
         )
-    return config, tokenizer, weights
+    return config, tokenizer, ancestor
+
+
+def texts_seen(corpus: str, earlier: dict | None) -> list[str] | None:
+    """The sha256 of every corpus that a model has been trained on: those of an `earlier` checkpoint, and this one.
+
+    None where that checkpoint does not say, being of a time when none did.
+    """
+    if earlier is None:
+        return [corpus]
+    before = earlier.get("trained_on")
+    return before and [*before, *([corpus] if corpus not in before else [])]
 
 
 def _began_from(checkpoint: dict | None, init_from: str | None) -> bool:

@@ -48,6 +48,7 @@ class Run:
         precision: torch.dtype,
         compile_model: bool,
         identity: dict,
+        trained_on: list[str] | None,
     ) -> None:
         self.settings, self.tokenizer, self.data, self.processes = settings, tokenizer, data, processes
         self.device, self.precision = device, precision
@@ -56,7 +57,7 @@ class Run:
         self.optimizers = build_optimizers(model, settings["optimizer"], settings["weight_decay"], precision)
         self.compiled = compile_model
         self.loss_of = torch.compile(model.loss) if compile_model else model.loss
-        self.identity = identity
+        self.identity, self.trained_on = identity, trained_on
         self.log: TrainingLog | None = None
         self.step = 0
         self.time_limit: float | None = settings["max_minutes"]
@@ -259,6 +260,7 @@ class Run:
             "context_length": self.settings["block_size"],
             "step": self.step,
             "losses": self.losses,
+            "trained_on": self.trained_on,
             "settings": self.settings,
         }
 

@@ -66,6 +66,8 @@ def table(values: dict) -> list[str]:
             f"copies: runs that stand in the {millions:.1f}M tokens of the training corpus; of each text",
             "the longest, of half of the texts, of 9 in 10, and of all at most so many.",
         ]
+        if not values["corpus"]["trained_on_it"]:
+            lines.append(f"Whether this model was trained on {values['corpus']['name'].split('.')[0]} is not known.")
     return [line.rstrip() for line in lines]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ from evaluation.generation_quality import (
 )
 from evaluation.held_out import origin_of, read_held_out
 from evaluation.question import Effort
-from evaluation.result_files import load_result
+from evaluation.result_files import file_sha256, load_result
 from evaluation.texts.generation_view import draw, table
 from evaluation.texts.openings import draw_openings, function_openings
 from pretraining.generate import SETTINGS
@@ -123,6 +124,26 @@ def test_copies_are_found_and_real_text_is_measured_at_the_same_length(trained, 
     assert model[0] == (copied, len(trained.tokenizer.encode(copied)))
     assert real[0][1] < 3
     assert real[1][1] == len(trained.tokenizer.encode(own)) < model[0][1], "cut to the length of the model's text"
+
+
+def test_copies_are_looked_for_in_what_the_model_was_trained_on(trained, corpus):
+    """As far as that lies in data/processed; else nobody knows whether it has seen the text it repeats."""
+    with CorpusWriter(corpus / "code_corpus.txt") as writer:
+        writer.write(python_source(9))
+    manifest = json.loads((corpus / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("mixed_corpus", "code_corpus"):
+        manifest["corpora"][name] = {"sha256": file_sha256(corpus / f"{name}.txt")}
+    (corpus / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    mixed, code = (manifest["corpora"][name]["sha256"] for name in ("mixed_corpus", "code_corpus"))
+    texts = [[Written("", "zqx", False)]] * 2
+    for seen, name, known in (
+        ([mixed, code], "code_corpus", True),
+        ([mixed], "mixed_corpus", True),
+        (["0" * 64], "mixed_corpus", False),
+        (None, "mixed_corpus", None),
+    ):
+        about, _ = measure_overlap(replace(trained, trained_on=seen), texts)
+        assert (about["name"], about["trained_on_it"]) == (f"{name}.tokens.bin", known)
 
 
 def test_without_a_training_corpus_copying_is_left_out_and_said_so(trained, processed, tmp_path):

@@ -1,5 +1,6 @@
 """Asking a question: measured, kept, shown, drawn; and one line where it can not be asked."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,28 @@ def test_an_answer_is_kept_shown_and_drawn(trained, tmp_path, capsys):
     assert (tmp_path / "plots" / "answer.png").is_file()
     printed = capsys.readouterr().out
     assert "It is 0.5" in printed and "answer.json" in printed and "answer.png" in printed
+
+
+def test_an_answer_says_where_the_model_may_have_seen_what_it_is_asked_about(trained, processed, tmp_path, capsys):
+    manifest = json.loads((processed / "manifest.json").read_text(encoding="utf-8"))
+    manifest["corpora"] |= {"mixed_corpus": {"sha256": "a"}, "code_corpus": {"sha256": "b"}}
+    (processed / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    held_out = manifest["corpora"]["heldout_code"]["sha256"]
+    question = a_question(lambda model, effort: {"score": 1.0})
+    for seen, doubt in (
+        (["a"], None),
+        (["b", "a"], None),
+        (["a", "c"], "other text than that of data/processed"),
+        ([held_out], "other text than that of data/processed"),
+        (None, "does not say what it was trained on"),
+    ):
+        about = answer(question, replace(trained, trained_on=seen), Effort(), tmp_path)["about"]
+        assert about["trained_on"] == seen
+        assert (doubt in about["doubt"]) if doubt else about["doubt"] is None
+    assert (
+        ask(question, "Ask.", ["--checkpoint", str(trained.path), "--results", str(tmp_path), "--device", "cpu"]) == 0
+    )
+    assert "Of this model: its checkpoint does not say" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_one_line_and_exit_code_2(trained, tmp_path, processed, capsys):

@@ -4,6 +4,7 @@ Runs read a corpus of the repository's own sources and write to a temporary fold
 log are never touched. What was interrupted is in test_resumed_runs.py.
 """
 
+import hashlib
 import json
 import time
 from unittest.mock import Mock
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from pretraining import dataset
-from pretraining.checkpoint import load_trained_model
+from pretraining.checkpoint import load_checkpoint, load_trained_model, save_checkpoint
 from pretraining.run import Run
 from pretraining.train_improved import main
 from tests.pretraining.whole_runs import flags, losses, start
@@ -118,6 +119,25 @@ def test_fine_tuning_starts_from_given_weights(place):
     assert tuned["validation"][0]["heldout_own"] == min(
         (entry["heldout_own"] for entry in trained["validation"]), key=lambda result: result["loss"]
     )
+
+
+def test_every_checkpoint_says_what_it_was_trained_on(place):
+    """All of it: a model that was fine-tuned has seen what the first one saw, also when the tuning was interrupted."""
+    other = place / "other.txt"
+    other.write_text((place / "corpus.txt").read_text(encoding="utf-8") * 2, encoding="utf-8")
+    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (place / "corpus.txt", other))
+    assert main(flags(place)) == 0
+    assert load_trained_model(place / "run" / "step_000004.pt").trained_on == [first]
+    tuning = {"init_from": place / "run" / "best.pt", "corpus_file": other}
+    assert main(flags(place, "tuned", **tuning)) == 0
+    assert load_trained_model(place / "tuned" / "best.pt").trained_on == [first, second]
+    assert main(flags(place, "tuned", **tuning | {"max_steps": 24}, resume="last")) == 0
+    assert load_trained_model(place / "tuned" / "step_000024.pt").trained_on == [first, second]
+    unknown = load_checkpoint(place / "run" / "best.pt")
+    del unknown["trained_on"]
+    save_checkpoint(unknown, place / "unknown.pt")
+    assert main(flags(place, "third", init_from=place / "unknown.pt")) == 0
+    assert load_trained_model(place / "third" / "best.pt").trained_on is None
 
 
 def test_two_processes_follow_the_curve_of_one(place):

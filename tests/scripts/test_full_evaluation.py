@@ -62,6 +62,7 @@ def test_one_page_with_every_table_and_picture(asked, trained, tmp_path, capsys)
     assert pictures == ["../plots/first.png", "../plots/second.png"]
     assert all((tmp_path / "results" / picture).is_file() for picture in pictures)
     assert "a quick look" in page and "step 7" in page and "seed 0" in page
+    assert "Of this model: its checkpoint does not say what it was trained on" in page
     assert "report.md" in capsys.readouterr().out
 
 
