@@ -32,7 +32,6 @@ from pretraining.train_improved import EXPLAINED
 
 FIRST_SEED = 1337
 USUAL_MINUTES = 10.0
-FEWEST_SEEDS = 2  # that span a band
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -108,11 +107,8 @@ def presets_to_keep(options: argparse.Namespace, more: list[str]) -> list[str]:
     if not options.keep_as_reference:
         return []
     kept = [recipe for recipe in options.recipes if recipe in PRESETS]
-    if options.tokens is None or options.seeds < FEWEST_SEEDS:
-        raise SettingsError(
-            f"--keep_as_reference keeps the band between seeds that saw equally many tokens: give --tokens, and "
-            f"--seeds {FEWEST_SEEDS} or more"
-        )
+    if options.tokens is None:
+        raise SettingsError("--keep_as_reference keeps the band of runs that saw equally many tokens: give --tokens")
     if more or not kept:
         flags = f", without {shlex.join(more)}" if more else ""
         raise SettingsError(f"--keep_as_reference keeps presets as they are: name one of {', '.join(PRESETS)}{flags}")

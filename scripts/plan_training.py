@@ -125,11 +125,14 @@ def expectation(tokens: int, run: dict, references: list[Reference]) -> str:
     if Path(run["settings"]["corpus_file"]) != PROCESSED / reference.settings["corpus_file"]:
         return f"not known: our runs of this size learnt from {reference.settings['corpus_file']}"
     different = ", ".join(differences(run, reference))
-    told = f"held-out code, {reference.seeds} runs of preset {reference.preset}"
+    told = f"held-out code, {reference.name}"
     yours = f"; yours differs in {different}" if different else ""
     if band := reference.band(tokens):
         low, high = (f"{perplexity(loss):.0f}" for loss in band)
-        return f"perplexity {low} to {high} or a little less ({told}, which went on from there{yours})"
+        span = f"{low} to {high}" if low != high else low
+        if tokens == reference.tokens[-1]:
+            return f"perplexity {span} ({told}{yours})"
+        return f"perplexity {span} or a little less ({told}, which went on from there{yours})"
     end = perplexity(reference.highest[-1])
     end = f"perplexity {end:.0f} after {reference.tokens[-1] / 1e6:.2f}M tokens ({told}{yours})"
     return f"less than {end}" if tokens > reference.tokens[-1] else f"more than {end}"

@@ -1,7 +1,7 @@
 """The band of losses that our own runs of a preset moved in: whether a run of yours goes as it should, and if not, why.
 
-`reference_runs.json` holds them, one entry for each preset that was run with several seeds; scripts/compare_recipes.py
---keep_as_reference writes it. Standard library alone.
+`reference_runs.json` holds them, one entry for each size of model, which `scripts/compare_recipes.py
+--keep_as_reference` writes. Standard library alone.
 """
 
 import json
@@ -12,7 +12,8 @@ from pathlib import Path
 
 REFERENCES = Path(__file__).with_name("reference_runs.json")
 DECIDING = "heldout_code"  # the text that the reference runs were looked at on
-# Nats per token beyond what the seeds span. A schedule made for a little more or less matters that much.
+# Nats per token beyond what the seeds span (0.035 in three runs of nano). A schedule made for a little more or less
+# matters that much.
 TOLERANCE = 0.15
 BEYOND = 1.1  # times the tokens of the reference runs, up to which a run is held against their end
 HIGH_RATE = 0.5  # nats per token, a generous guess: what a rate may cost that comes down later than the reference's
@@ -23,7 +24,7 @@ LEARNING = "block_size learning_rate optimizer schedule warmup_steps weight_deca
 
 @dataclass(frozen=True)
 class Reference:
-    """Runs of one preset with different seeds: their lowest and highest loss after each number of tokens."""
+    """Runs of one preset with different seeds, or a single one: lowest and highest loss after each number of tokens."""
 
     preset: str
     parameters: int
@@ -34,6 +35,11 @@ class Reference:
     tokens: list[float]
     lowest: list[float]  # nats per token on held-out code
     highest: list[float]
+
+    @property
+    def name(self) -> str:
+        """What is held against."""
+        return f"our {f'{self.seeds} runs' if self.seeds > 1 else 'run'} of preset {self.preset}"
 
     def band(self, tokens: float) -> tuple[float, float] | None:
         """Lowest and highest loss after so many tokens, on a straight line between; None beyond the last."""
@@ -117,13 +123,14 @@ def judge(log: dict, references: list[Reference]) -> tuple[bool, list[str]] | No
     if band is None or not math.isfinite(loss):
         return None
     low, high = band
-    when = "their end" if ended else "this point"
-    runs = f"{reference.seeds} reference runs of preset {reference.preset}: {low:.3f} to {high:.3f} at {when}"
+    when = "the end" if ended else "this point"
+    span = f"{low:.3f} to {high:.3f}" if low < high else f"{low:.3f}"
+    runs = f"{reference.name}: {span} at {when}"
     if loss > high:
         return judge_above(loss - high, runs, run, reference)
     if loss < low - SUSPICIOUS:
         return False, [
-            f"{low - loss:.2f} below the {runs}",
+            f"{low - loss:.2f} below {runs}",
             "is held-out text in the training text, or another corpus?",
         ]
     if loss < low:
@@ -135,7 +142,7 @@ def judge_above(excess: float, runs: str, run: dict, reference: Reference) -> tu
     """The same for a run that is `excess` nats per token above the band of these `runs`."""
     if excess <= TOLERANCE:
         return True, [f"{excess:.2f} above {runs}: usual"]
-    above, planned, last = f"{excess:.2f} above the {runs}", planned_tokens(run), reference.tokens[-1]
+    above, planned, last = f"{excess:.2f} above {runs}", planned_tokens(run), reference.tokens[-1]
     if excess <= HIGH_RATE and planned > BEYOND * last:
         longer = f"{planned / 1e6:,.2f}M tokens, theirs had {last / 1e6:,.2f}M"
         return True, [above, f"usual in a longer run ({longer}): its learning rate comes down later"]

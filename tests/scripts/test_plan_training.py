@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,13 @@ def test_a_large_model_with_few_tokens_is_advised_against_and_a_small_one_is_not
 def test_the_loss_to_expect_is_what_our_own_runs_had(steps, expected):
     lines = told("--max_steps", str(steps), reference=REFERENCE)
     assert expected in lines and "differs" not in lines
+
+
+def test_a_run_as_long_as_ours_ends_where_ours_did():
+    ours = replace(REFERENCE, tokens=[*REFERENCE.tokens[:-1], 2500 * 8192])
+    assert "perplexity 20 to 22 (held-out code, our 3 runs of preset default)" in told(reference=ours)
+    one = replace(ours, seeds=1, highest=ours.lowest)
+    assert "perplexity 20 (held-out code, our run of preset default)" in told(reference=one)
 
 
 @pytest.mark.parametrize(
@@ -179,12 +187,13 @@ def test_a_few_steps_are_really_timed(capsys):
     assert "7.2M parameters" in told and "torch.compile off: chosen" in told
 
 
-def test_a_preset_is_held_against_the_committed_runs_of_it(monkeypatch, capsys):
-    monkeypatch.setattr(plan_training, "measure_training", lambda *given: MEASURED | {"weights": 4 * 7_211_776})
-    flags = ["--preset", "nano", "--device", "cpu", "--compile", "off"]
+@pytest.mark.parametrize(("preset", "parameters"), [("nano", 7_211_776), ("default", 27_073_792)])
+def test_a_preset_is_held_against_the_committed_runs_of_it(monkeypatch, capsys, preset, parameters):
+    monkeypatch.setattr(plan_training, "measure_training", lambda *given: MEASURED | {"weights": 4 * parameters})
+    flags = ["--preset", preset, "--device", "cpu", "--compile", "off"]
     assert plan_training.main(flags) == plan_training.main([*flags, "--dropout", "0.2"]) == 0
     same, changed = (line for line in capsys.readouterr().out.splitlines() if line.startswith("to expect"))
-    assert "runs of preset nano" in same and "differs" not in same
+    assert re.search(rf"runs? of preset {preset}[,)]", same) and "differs" not in same
     assert changed.endswith("yours differs in dropout)")
 
 

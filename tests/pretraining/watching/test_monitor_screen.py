@@ -145,9 +145,7 @@ def test_a_loss_that_exploded_is_shown_as_it_is(facts_of, tmp_path, loss):
     assert ("nan" if math.isnan(loss) else "> 1,000,000") in lines[6]
 
 
-@pytest.mark.parametrize(
-    ("low", "told"), [(4.15, "in the band of 3 reference runs"), (3.0, "above the 3 reference runs")]
-)
+@pytest.mark.parametrize(("low", "told"), [(4.15, "in the band of our 3 runs"), (3.0, "above our 3 runs")])
 def test_a_run_is_shown_over_the_band_of_our_own_runs(facts_of, tmp_path, monkeypatch, low, told):
     """Who has never trained a model can not know whether 4.2 is good after 200 steps; our own runs do."""
     monkeypatch.setattr(run_facts, "read_references", list)

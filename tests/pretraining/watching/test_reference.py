@@ -1,6 +1,7 @@
 """A run is held against our own: said to be fine only in the band, and told why it may not be."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_the_band_is_interpolated_and_ends_with_the_longest_run():
 
 
 def test_a_run_in_the_band_is_fine_with_room_for_another_length_of_schedule():
-    runs = "3 reference runs of preset nano: 5.000 to 5.200 at this point"
+    runs = "our 3 runs of preset nano: 5.000 to 5.200 at this point"
     for loss, told in (
         (5.0, f"in the band of {runs}"),
         (5.2, f"in the band of {runs}"),
@@ -61,10 +62,17 @@ def test_a_run_in_the_band_is_fine_with_room_for_another_length_of_schedule():
         assert judge(log(10, loss), [BAND]) == (True, [told])
 
 
+def test_of_a_single_run_there_is_no_band_but_the_same_room():
+    one = replace(BAND, seeds=1, highest=BAND.lowest)
+    run = "our run of preset nano: 5.000 at this point"
+    assert judge(log(10, 5.0 + TOLERANCE - 0.01), [one]) == (True, [f"0.14 above {run}: usual"])
+    assert judge(log(10, 5.5), [one])[0] is False
+
+
 def test_a_run_that_is_a_little_longer_is_held_against_the_end():
     """As a ten-minute run is on a machine that is a little faster than ours."""
     fine, lines = judge(log(21, 4.0), [BAND])
-    assert fine and lines == ["in the band of 3 reference runs of preset nano: 4.000 to 4.100 at their end"]
+    assert fine and lines == ["in the band of our 3 runs of preset nano: 4.000 to 4.100 at the end"]
 
 
 def test_a_run_that_had_learnt_before_is_held_against_none():
@@ -93,7 +101,7 @@ def test_a_run_above_the_band_names_what_was_changed(changed, cause):
     """Dropout is told by the model's config: the setting is None where it was edited there."""
     fine, lines = judge(log(10, 6.0, **changed), [BAND])
     assert not fine
-    assert lines[0] == "0.80 above the 3 reference runs of preset nano: 5.000 to 5.200 at this point"
+    assert lines[0] == "0.80 above our 3 runs of preset nano: 5.000 to 5.200 at this point"
     assert len(lines) == 2 and lines[1].startswith(f"likely cause: {cause}")
 
 
@@ -116,7 +124,7 @@ def test_a_longer_run_may_stand_above_the_band_until_its_rate_comes_down(step):
     high = BAND.highest[1 if step == 10 else 2]
     fine, lines = judge(log(step, high + 0.3, last_step=30, settings={"learning_rate": 1e-3}), [BAND])
     assert fine
-    assert lines[0].startswith("0.30 above the 3 reference runs") and lines[1].startswith("usual in a longer run")
+    assert lines[0].startswith("0.30 above our 3 runs") and lines[1].startswith("usual in a longer run")
     assert not judge(log(step, high + HIGH_RATE + 0.1, last_step=30), [BAND])[0], "not by any amount"
 
 
