@@ -6,6 +6,7 @@ A question measures, shows a table, and draws. Its answer is one file in results
 import argparse
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ def ask_as_chosen(question: Question | Callable[[Path, Path], Question], chosen:
         values = answer(question, trained, Effort(chosen.quick, chosen.seed), chosen.results)
         print("\n".join(question.table(values)))
         if doubt := values["about"]["doubt"]:
-            print(f"\nOf this model: {doubt}")
+            print("\n" + textwrap.fill(f"Of this model: {doubt}", 80))
         print(f"\nResults: {shown_path(chosen.results / f'{question.name}.json')}")
         for path in question.draw(values, chosen.plots):
             print(f"Plot: {shown_path(path)}")
