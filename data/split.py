@@ -15,6 +15,9 @@ from data.deduplicate import near_duplicates, pairs_alike
 from data.documents import Document, Library
 
 HELDOUT_SHARE = 0.05  # of the documents, or of the lines of a single one, where nothing that is named is there
+# Documents, of which a measurement needs no more; each is compared with all of training, so that a share would make the
+# time of a mix grow with the square of its size.
+MOST_HELDOUT = 500
 
 
 @dataclass
@@ -68,7 +71,7 @@ def _hold_out_the_last(split: Split, kind: str, library: Library) -> None:
     if not candidates:
         return
     if len(training) > 1:
-        chosen = candidates[-max(1, round(HELDOUT_SHARE * len(candidates))) :]
+        chosen = candidates[-min(MOST_HELDOUT, max(1, round(HELDOUT_SHARE * len(candidates)))) :]
         split.notes.append(f"heldout_{kind}: none of the named sources is there, so the last {len(chosen)} of "
                            f"{len(candidates)} documents are held out")  # fmt: skip
         split.heldout += chosen

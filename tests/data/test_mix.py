@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from data import corpus, mix
+from data import corpus, mix, split
 from data.corpus import CorpusError, read_documents
 from data.mix import create_mixed_corpus
 
@@ -220,6 +220,14 @@ def test_only_own_takes_nothing_else_and_holds_out_the_last_documents(make, raw)
     assert corpora["heldout_books"] == [prose(38), prose(39)]
     assert sorted(corpora["code_corpus"]) == sorted(module(number) for number in range(38))
     assert {source["name"] for source in manifest["sources"]} == {"own"}
+
+
+def test_of_many_own_documents_no_more_are_held_out_than_a_measurement_needs(make, raw, monkeypatch):
+    monkeypatch.setattr(split, "MOST_HELDOUT", 1)
+    for number in range(40):
+        put(raw / "code" / f"m{number:02}.py", module(number))
+    corpora, _ = make(only_own=True)
+    assert corpora["heldout_code"] == [module(39)] and len(corpora["code_corpus"]) == 39
 
 
 def test_own_files_that_repeat_each_other_are_in_training_rather_than_held_out(make, raw, capsys):
