@@ -90,6 +90,8 @@ def load_answer(path: Path, question: Question, checkpoint_sha256: str, effort: 
         raise ResultError(f"{shown} is about another checkpoint ({place})")
     if about.get("quick", True) and not effort.quick:
         raise ResultError(f"{shown} is a quick look")
+    if "doubt" not in about:
+        raise ResultError(f"{shown} does not say what the model was trained on: it is older than that")
     if different := [name for name, value in settings_of(question, effort).items() if about.get(name) != value]:
         raise ResultError(f"{shown} was measured with other {', '.join(different)}")
     return values

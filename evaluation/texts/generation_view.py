@@ -66,8 +66,11 @@ def table(values: dict) -> list[str]:
             f"copies: runs that stand in the {millions:.1f}M tokens of the training corpus; of each text",
             "the longest, of half of the texts, of 9 in 10, and of all at most so many.",
         ]
-        if not values["corpus"]["trained_on_it"]:
-            lines.append(f"Whether this model was trained on {values['corpus']['name'].split('.')[0]} is not known.")
+        name, trained_on_it = values["corpus"]["name"].partition(".")[0], values["corpus"]["trained_on_it"]
+        if trained_on_it is None:
+            lines.append(f"Whether this model was trained on {name} is not known.")
+        elif not trained_on_it:
+            lines.append(f"This model was not trained on {name} as it is now.")
     return [line.rstrip() for line in lines]
 
 

@@ -38,7 +38,7 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """What is held against."""
+        """How it is called where a run is held against it."""
         return f"our {f'{self.seeds} runs' if self.seeds > 1 else 'run'} of preset {self.preset}"
 
     def band(self, tokens: float) -> tuple[float, float] | None:

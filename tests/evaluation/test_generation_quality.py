@@ -127,7 +127,7 @@ def test_copies_are_found_and_real_text_is_measured_at_the_same_length(trained, 
 
 
 def test_copies_are_looked_for_in_what_the_model_was_trained_on(trained, corpus):
-    """As far as that lies in data/processed; else nobody knows whether it has seen the text it repeats."""
+    """As far as that lies in data/processed; else it is said that the copies are of another text, or may be."""
     with CorpusWriter(corpus / "code_corpus.txt") as writer:
         writer.write(python_source(9))
     manifest = json.loads((corpus / "manifest.json").read_text(encoding="utf-8"))
@@ -144,6 +144,14 @@ def test_copies_are_looked_for_in_what_the_model_was_trained_on(trained, corpus)
     ):
         about, _ = measure_overlap(replace(trained, trained_on=seen), texts)
         assert (about["name"], about["trained_on_it"]) == (f"{name}.tokens.bin", known)
+
+
+def test_the_table_says_when_copies_are_of_a_text_that_the_model_was_not_trained_on(trained, corpus):
+    values = measure(trained, Effort(quick=True))
+    for known, told in ((None, "is not known"), (False, "was not trained on mixed_corpus as it is now"), (True, None)):
+        values["corpus"]["trained_on_it"] = known
+        said = [line for line in table(values) if "this model was" in line.lower()]
+        assert (told in said[0]) if told else not said
 
 
 def test_without_a_training_corpus_copying_is_left_out_and_said_so(trained, processed, tmp_path):

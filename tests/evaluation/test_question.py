@@ -79,6 +79,17 @@ def test_a_question_may_depend_on_earlier_answers(trained, tmp_path):
     assert load_result(tmp_path / "results" / "answer1.json")["score"] == 1.0
 
 
+def test_an_answer_of_before_is_asked_again_where_it_does_not_say_what_the_model_was_trained_on(trained, tmp_path):
+    question = a_question(lambda model, effort: {"score": 1.0})
+    answer(question, trained, Effort(), tmp_path)
+    path, sha256 = tmp_path / "answer.json", file_sha256(trained.path)
+    kept = load_answer(path, question, sha256, Effort())
+    del kept["about"]["doubt"]
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(ResultError, match="does not say what the model was trained on"):
+        load_answer(path, question, sha256, Effort())
+
+
 WARM = {"temperature": 0.8, "stop": ("\n",)}
 
 
